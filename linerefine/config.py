@@ -1,0 +1,201 @@
+"""The configuration of a run: one typed model, the only home of the core's defaults.
+
+Defaults follow the paper (Sterzinger, Stippel, Sablatnig: Fusing Forces, ICPR
+2024) where it speaks; lengths are pixels of the working grid, the grid of the
+arrays that a loader delivers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "PROTOCOLS",
+    "AugmentationConfig",
+    "Component",
+    "EvaluationConfig",
+    "ExperimentConfig",
+    "NetworkConfig",
+    "Options",
+    "SegmenterConfig",
+    "SessionConfig",
+    "TilingConfig",
+    "TrackingConfig",
+    "TrainingConfig",
+]
+
+
+class Options(BaseModel):
+    """Base of every component's options: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Component(Options):
+    """A registered component and its options."""
+
+    name: str = Field(description="Registered name, as `linerefine plugins` lists it.")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Checked against the component's own option model."
+    )
+
+
+class NetworkConfig(Options):
+    """An encoder-decoder of segmentation-models-pytorch."""
+
+    architecture: str = Field("unet", description="Any architecture smp knows by name.")
+    encoder: str = Field("efficientnet-b6", description="Any smp or timm encoder.")  # sec. 3.3
+    encoder_weights: str | None = Field(
+        None, description="None trains from scratch; 'imagenet' downloads pretrained weights."
+    )
+    encoder_depth: int = Field(5, ge=3, le=5, description="Encoder stages used.")
+    decoder_channels: tuple[int, ...] | None = Field(
+        None, description="Decoder widths, one per stage; None keeps smp's own."
+    )
+
+
+class SegmenterConfig(Options):
+    """The first-prediction network: the image alone in, logits out; frozen once trained."""
+
+    network: NetworkConfig = NetworkConfig()
+    checkpoint: str | None = Field(
+        None, description="A trained segmenter (.safetensors) to use instead of training one."
+    )
+
+
+class TilingConfig(Options):
+    """How whole images are cut for the networks."""
+
+    patch: int = Field(256, ge=32, multiple_of=32, description="Edge of a network input, pixels.")
+    overlap: int = Field(
+        64, ge=0, description="Overlap of neighbouring patches in whole-image prediction, pixels."
+    )
+    train_rows: int = Field(1120, ge=32, description="Height of a training tile, pixels.")
+    train_cols: int = Field(1494, ge=32, description="Width of a training tile, pixels.")
+    patches_per_tile: int = Field(10, ge=1, description="Patches per tile and epoch.")  # 3.1.1
+
+
+class AugmentationConfig(Options):
+    """Random changes of a training patch, as the authors' code draws them."""
+
+    flip: float = Field(0.5, ge=0, le=1, description="Probability of each mirror flip.")
+    rotate90: float = Field(0.5, ge=0, le=1, description="Probability of quarter turns.")
+    affine: float = Field(0.5, ge=0, le=1, description="Probability of shift, scale, rotate.")
+    shift: float = Field(0.0625, ge=0, le=0.5, description="Largest shift, share of the edge.")
+    scale: float = Field(0.1, ge=0, lt=1, description="Largest change of scale.")
+    rotate: float = Field(45.0, ge=0, le=180, description="Largest rotation, degrees.")
+
+
+class TrainingConfig(Options):
+    """Training of either network; both get the same."""
+
+    batch_size: int = Field(32, ge=1)  # paper, sec. 4.1
+    learning_rate: float = Field(3e-4, gt=0, description="Adam's step size.")  # sec. 4.1
+    loss: Literal["dice", "dice_bce"] = Field(
+        "dice", description="'dice' as the authors; 'dice_bce' adds mean cross-entropy."
+    )
+    gradient_clip: float = Field(2.0, gt=0, description="Largest gradient norm.")
+    max_epochs: int = Field(1000, ge=1)
+    steps_per_epoch: int | None = Field(
+        None, ge=1, description="None: every training patch once per epoch."
+    )
+    patience: int = Field(10, ge=1, description="Epochs without improvement before stopping.")
+    min_delta: float = Field(1e-3, ge=0, description="Least change that counts as improvement.")
+    plateau_factor: float = Field(0.5, gt=0, le=1, description="Learning rate factor.")
+    plateau_patience: int = Field(3, ge=0, description="Epochs before it is applied.")  # 4.1
+    validation_passes: int = Field(
+        5, ge=1, description="Simulated strokes per validation patch, averaged."
+    )
+    validation_patches: int | None = Field(
+        None, ge=1, description="Use at most so many validation patches, evenly chosen."
+    )
+    strokes_per_patch: int = Field(
+        1, ge=1, description="Most strokes drawn on a training patch; the paper draws one."
+    )
+    augmentation: AugmentationConfig = AugmentationConfig()
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="'auto': fp16 on CUDA, fp32 elsewhere."
+    )
+    workers: int = Field(0, ge=0, description="Processes that read patches; 0: the main one.")
+    checkpoint_seconds: float = Field(60.0, gt=0, description="Longest time between checkpoints.")
+
+
+class SessionConfig(Options):
+    """The interactive engine."""
+
+    crop: int = Field(
+        256, ge=32, multiple_of=32, description="Edge of what the refiner sees, pixels."
+    )
+    margin: int = Field(
+        32, ge=0, description="Over so many pixels an answer fades into what was there."
+    )
+    placement: Literal["stroke", "grid"] = Field(
+        "stroke", description="Crop around the stroke, or the fixed tile it lies in."
+    )
+    overlap: Literal["latest", "first"] = Field(
+        "latest", description="Whose word holds where strokes overlap."
+    )
+    threshold: float = Field(0.5, gt=0, lt=1, description="Probability from which a pixel is line.")
+
+
+class EvaluationConfig(Options):
+    """Simulated sessions on whole images."""
+
+    budget: int = Field(3000, ge=1, description="Most interactions per image.")  # sec. 5
+    repeats: int = Field(10, ge=1, description="Sessions per image and refiner.")  # sec. 5
+    patch_passes: int = Field(5, ge=0, description="Passes over the test patches; 0 skips.")
+    empty_tiles: Literal["work", "skip"] = Field(
+        "work", description="Whether tiles without target lines are worked on."
+    )
+
+
+class TrackingConfig(Options):
+    """Where runs are recorded."""
+
+    uri: str | None = Field(
+        None, description="MLflow store; None: sqlite file mlflow.db beside the run folders."
+    )
+    enabled: bool = Field(True, description="False records nothing in MLflow.")
+    log_model: bool = Field(True, description="Store trained refiners as MLflow models.")
+
+
+class ExperimentConfig(Options):
+    """Everything that decides what a run does."""
+
+    profile: str = Field("", description="Profile these settings came from; a label.")
+    protocol: str = Field("default", description="'default', or 'paper': the authors' loop.")
+    loader: Component
+    segmenter: SegmenterConfig = SegmenterConfig()
+    simulator: Component = Component(name="longest")
+    refiners: tuple[Component, ...] = Field((Component(name="unet"),), min_length=1)
+    metrics: tuple[Component, ...] = Field(
+        (Component(name="pfm"), Component(name="iou")),
+        min_length=1,
+        description="The first one steers training and sessions.",
+    )
+    tiling: TilingConfig = TilingConfig()
+    training: TrainingConfig = TrainingConfig()
+    session: SessionConfig = SessionConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    seed: int = Field(0, ge=0, description="Weights, shuffling, strokes.")
+    split_seed: int = Field(0, ge=0, description="Division of the data, apart from `seed`.")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(
+        None, ge=1, description="Threads of the numeric libraries; None: one per physical core."
+    )
+
+
+PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
+    "default": {},
+    # Authors' code: fixed tiles, a set hint never changes, tiles without
+    # annotation are dropped for good.
+    "paper": {
+        "session": {"placement": "grid", "overlap": "first"},
+        "evaluation": {"empty_tiles": "skip"},
+    },
+}
+"""What each protocol pins, as overrides; an experiment may add its own."""

@@ -1,0 +1,136 @@
+"""The five hooks of linerefine. Read this first.
+
+A plugin is a module that announces components through these hooks, and an
+entry point in the group ``linerefine`` that names the module::
+
+    # linerefine_leaves/plugin.py
+    import linerefine as lr
+
+    @lr.hookimpl
+    def linerefine_loaders():
+        from linerefine_leaves.loader import Leaves, LeafOptions
+        yield lr.Entry("leaves", "Scanned leaf veins, 600 dpi", Leaves, LeafOptions)
+
+    # pyproject.toml
+    [project.entry-points.linerefine]
+    leaves = "linerefine_leaves.plugin"
+
+Hooks are called once, at start-up. They should import no more than they must:
+give a factory that imports torch when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import pluggy
+
+from linerefine.config import ExperimentConfig, Options
+from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
+
+if TYPE_CHECKING:
+    from linerefine.refiners.base import Refiner
+    from linerefine.report import Report, RunResult
+
+__all__ = [
+    "PROJECT",
+    "Entry",
+    "Experiment",
+    "hookimpl",
+    "hookspec",
+    "linerefine_experiments",
+    "linerefine_loaders",
+    "linerefine_metrics",
+    "linerefine_refiners",
+    "linerefine_simulators",
+]
+
+PROJECT = "linerefine"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """One component a plugin offers.
+
+    Parameters
+    ----------
+    name : str
+        snake_case; what a user types.
+    summary : str
+        One line for ``linerefine plugins``.
+    factory : callable
+        ``factory(options)`` returns the component. Refiners are made by
+        ``factory(options, channels=n)``, n the number of image channels.
+    options : type of Options
+        Model of its options; the base class takes none.
+    """
+
+    name: str
+    summary: str
+    factory: Callable[..., T]
+    options: type[Options] = Options
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A loader, simulator, refiners and settings that belong together.
+
+    Parameters
+    ----------
+    name : str
+        snake_case; what a user types after ``linerefine run``.
+    summary : str
+        One line for ``linerefine plugins``.
+    defaults : ExperimentConfig
+        Settings without any profile.
+    profiles : mapping of str to nested mapping
+        Overrides of the defaults by profile name, such as ``quick``, ``paper``.
+    protocols : mapping of str to nested mapping
+        What a protocol pins in addition to `linerefine.config.PROTOCOLS`.
+    score_sheet : callable or None
+        ``score_sheet(result)`` turns a finished run into tables of its own,
+        written to the run folder beside the general ones.
+    """
+
+    name: str
+    summary: str
+    defaults: ExperimentConfig
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    score_sheet: Callable[[RunResult], Report] | None = None
+
+
+@hookspec
+def linerefine_loaders() -> Iterable[Entry[ModalityLoader]]:
+    """Return the loaders this plugin offers."""
+    raise NotImplementedError  # a specification; pluggy never calls it
+
+
+@hookspec
+def linerefine_simulators() -> Iterable[Entry[UserSimulator]]:
+    """Return the user simulators this plugin offers."""
+    raise NotImplementedError
+
+
+@hookspec
+def linerefine_refiners() -> Iterable[Entry[Refiner]]:
+    """Return the refiners this plugin offers."""
+    raise NotImplementedError
+
+
+@hookspec
+def linerefine_metrics() -> Iterable[Entry[Metric]]:
+    """Return the metrics this plugin offers."""
+    raise NotImplementedError
+
+
+@hookspec
+def linerefine_experiments() -> Iterable[Experiment]:
+    """Return the experiments this plugin offers."""
+    raise NotImplementedError

@@ -1,0 +1,139 @@
+"""What a plugin implements: loaders, user simulators and metrics.
+
+The fourth interface, `Refiner`, is a torch module and lives in
+`linerefine.refiners.base`, so that this module stays quick to import.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linerefine.samples import Sample, Target
+from linerefine.types import HintMap, Mask, Operation, Progress, Split, Stroke
+
+__all__ = ["Metric", "ModalityLoader", "UserSimulator"]
+
+
+class ModalityLoader(ABC):
+    """Reads one kind of image from disk.
+
+    Attributes
+    ----------
+    channels : tuple of str
+        Names of the image's channels, in order.
+    """
+
+    channels: tuple[str, ...]
+
+    def prepare(self, progress: Progress) -> None:
+        """Do slow work once, before the first `load`: check files, fill caches.
+
+        Called by every command that loads samples. Must be safe to call twice,
+        by two processes at a time, and after being killed half-way.
+        """
+
+    @abstractmethod
+    def names(self, split: Split) -> Sequence[str]:
+        """Return the names of a split's samples, sorted; stable between runs."""
+
+    @abstractmethod
+    def load(self, name: str) -> Sample:
+        """Return one sample.
+
+        Raises
+        ------
+        DataError
+            If its files are missing, damaged or do not fit; names the file.
+        """
+
+    def patch_names(self) -> Sequence[str]:
+        """Return the samples on which patch scores are reported (the test split)."""
+        return self.names("test")
+
+    def open(self, source: str) -> Sample:
+        """Return a sample that belongs to no split, normally without lines.
+
+        Parameters
+        ----------
+        source : str
+            A path to an image, or whatever this loader calls a scan.
+
+        Raises
+        ------
+        DataError
+            If the source cannot be read.
+        """
+        from linerefine.errors import DataError
+
+        msg = f"{type(self).__name__} cannot open '{source}': it reads its own splits only."
+        raise DataError(msg)
+
+    def notes(self) -> dict[str, str]:
+        """Return facts to keep with a run, such as ``{"data": "phantom"}``."""
+        return {}
+
+
+class UserSimulator(ABC):
+    """Stands in the annotator's place; may read the target."""
+
+    def prepare(self, targets: Iterable[Target]) -> None:
+        """Look once at the training targets, for example to measure line widths."""
+
+    @abstractmethod
+    def next_stroke(
+        self,
+        prediction: Mask,
+        target: Target,
+        hints: HintMap,
+        *,
+        operations: frozenset[Operation],
+        rng: np.random.Generator,
+    ) -> Stroke | None:
+        """Return what the annotator draws next, or None if nothing is left.
+
+        Parameters
+        ----------
+        prediction : ndarray of bool, shape (H, W)
+            Current mask on the grid of ``target``.
+        target : Target
+            The reference; strokes lie inside its ROI.
+        hints : ndarray of int8, shape (H, W)
+            Strokes so far.
+        operations : frozenset of Operation
+            What the annotator may do this round; not empty.
+        rng : numpy.random.Generator
+            The only source of chance.
+        """
+
+    def notes(self) -> dict[str, float]:
+        """Return numbers to keep with a run, such as fitted width statistics."""
+        return {}
+
+
+class Metric(ABC):
+    """A score of a mask against a target, from additive counts.
+
+    Its name is the name it is registered under.
+    """
+
+    higher_is_better: ClassVar[bool] = True
+
+    @abstractmethod
+    def measure(self, prediction: Mask, target: Target) -> NDArray[np.float64]:
+        """Return additive statistics, shape (S,), counted inside the ROI.
+
+        The statistics of an image are the sum of those of its windows.
+        """
+
+    @abstractmethod
+    def reduce(self, statistics: NDArray[np.float64]) -> float:
+        """Return the score; nan where undefined, never a silent 0."""
+
+    def score(self, prediction: Mask, target: Target) -> float:
+        """Return `reduce` of `measure`."""
+        return self.reduce(self.measure(prediction, target))

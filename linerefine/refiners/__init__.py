@@ -1,0 +1,1 @@
+"""Refiners: image, first prediction and strokes in, better logits out."""

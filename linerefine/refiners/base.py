@@ -1,0 +1,73 @@
+"""The fourth interface: what a refiner is asked and what it answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+__all__ = ["Prompt", "Refiner"]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a refiner gets besides the image.
+
+    Parameters
+    ----------
+    initial : Tensor, shape (B, 1, H, W)
+        Logits of the first prediction; never changed by strokes.
+    hints : Tensor, shape (B, 1, H, W)
+        All strokes so far, in {-1, 0, +1}, float.
+    previous : Tensor, shape (B, 1, H, W), or None
+        Logits of this refiner's last answer; equal to ``initial`` before any.
+    """
+
+    initial: Tensor
+    hints: Tensor
+    previous: Tensor | None = None
+
+
+class Refiner(nn.Module, ABC):
+    """Redraws a prediction around a person's strokes; never sees a target.
+
+    The work is split so that what does not change is not recomputed:
+    `encode` is called once per place, `refine` once per stroke.
+    """
+
+    def encode(self, image: Tensor) -> Any:
+        """Return what depends on the image alone; by default the image itself.
+
+        Parameters
+        ----------
+        image : Tensor, shape (B, C, H, W)
+            Normalised channels; H and W are multiples of 32.
+        """
+        return image
+
+    @abstractmethod
+    def refine(self, features: Any, prompt: Prompt) -> Tensor:
+        """Return refined logits.
+
+        Parameters
+        ----------
+        features : object
+            What `encode` returned for the same place and batch.
+        prompt : Prompt
+            First prediction, strokes, previous answer.
+
+        Returns
+        -------
+        logits : Tensor, shape (B, 1, H, W)
+        """
+
+    def forward(self, image: Tensor, prompt: Prompt) -> Tensor:
+        """Return ``refine(encode(image), prompt)``; what training calls."""
+        return self.refine(self.encode(image), prompt)
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether there is anything to train."""
+        return any(parameter.requires_grad for parameter in self.parameters())

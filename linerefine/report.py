@@ -1,0 +1,73 @@
+"""What a finished run hands to whoever describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linerefine.config import ExperimentConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Report", "RunResult", "Table"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to print: rows are mappings from column to text or number.
+
+    Numbers that are scores stay in [0, 1] here; printing turns them to percent
+    where ``percent`` names the column.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    percent: frozenset[str] = frozenset()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Tables, in the order they are to be read."""
+
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+        As resolved.
+    output : Path
+        The run folder.
+    rounds : pandas.DataFrame
+        One row per refiner, repeat, image and interaction (the content of
+        ``rounds.parquet``): columns ``refiner``, ``repeat``, ``image``,
+        ``round`` (0 is the state before any stroke), ``operation``,
+        ``half_width``, ``effort`` (hinted pixels so far), ``stroke_length``
+        (pixels so far), ``tile_row``, ``tile_col``, ``manual_<metric>``,
+        ``refined_<metric>``, ``relative_gain``, and ``seconds_<part>``.
+    patches : pandas.DataFrame
+        One row per refiner and pass over the test patches after one stroke
+        each: ``refiner``, ``pass``, ``initial_<metric>``, ``manual_<metric>``,
+        ``refined_<metric>``, ``relative_gain``; pooled over all patches.
+        Empty if skipped.
+    summary : mapping
+        The content of ``summary.json``.
+    tags : mapping of str to str
+        ``data`` (``phantom``, ``sample`` or ``real``), ``profile``, ``device`` and more.
+    """
+
+    config: ExperimentConfig
+    output: Path
+    rounds: pd.DataFrame
+    patches: pd.DataFrame
+    summary: Mapping[str, Any]
+    tags: Mapping[str, str] = field(default_factory=dict)
