@@ -86,6 +86,9 @@ class Sample:
         Line pixels as a person traced them; None if nobody did.
     pixel_size_mm : float or None
         Edge of one pixel of this grid on the object; None if unknown.
+    other_lines : tuple of ndarray of bool, shape (H, W)
+        What further annotators traced on their own; first predictions are
+        scored against each of them too.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Sample:
     roi: Mask
     lines: Mask | None = None
     pixel_size_mm: float | None = None
+    other_lines: tuple[Mask, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that all arrays agree."""
@@ -102,7 +106,9 @@ class Sample:
                 f"{self.image.dtype}, expected (C, H, W) and float32."
             )
             raise ShapeError(msg)
-        for label, array in (("roi", self.roi), ("lines", self.lines)):
+        masks = [("roi", self.roi), ("lines", self.lines)]
+        masks += [(f"other_lines[{i}]", other) for i, other in enumerate(self.other_lines)]
+        for label, array in masks:
             if array is not None and array.shape != self.shape:
                 msg = (
                     f"sample '{self.name}': {label} has shape {array.shape}, "
