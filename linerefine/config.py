@@ -147,6 +147,9 @@ class EvaluationConfig(Options):
     budget: int = Field(3000, ge=1, description="Most interactions per image.")  # sec. 5
     repeats: int = Field(10, ge=1, description="Sessions per image and refiner.")  # sec. 5
     patch_passes: int = Field(5, ge=0, description="Passes over the test patches; 0 skips.")
+    attempts: int = Field(
+        3, ge=1, description="Fruitless tries in a tile before it is left for good."
+    )
     empty_tiles: Literal["work", "skip"] = Field(
         "work", description="Whether tiles without target lines are worked on."
     )
@@ -192,10 +195,10 @@ class ExperimentConfig(Options):
 PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     # Authors' code: fixed tiles, a set hint never changes, tiles without
-    # annotation are dropped for good.
+    # annotation are dropped, and others after one stroke that does not help.
     "paper": {
         "session": {"placement": "grid", "overlap": "first"},
-        "evaluation": {"empty_tiles": "skip"},
+        "evaluation": {"empty_tiles": "skip", "attempts": 1},
     },
 }
 """What each protocol pins, as overrides; an experiment may add its own."""

@@ -151,6 +151,11 @@ class Tile:
         bottom, right = min(max(self.bottom, top), height), min(max(self.right, left), width)
         return Tile(top, left, bottom, right)
 
+    def within(self, frame: Tile) -> Tile:
+        """Return the tile in the coordinates of a frame."""
+        rows, cols = frame.top, frame.left
+        return Tile(self.top - rows, self.left - cols, self.bottom - rows, self.right - cols)
+
     def overlaps(self, other: Tile) -> bool:
         """Say whether the two rectangles share a pixel."""
         return (

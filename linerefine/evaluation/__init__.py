@@ -1,0 +1,1 @@
+"""A simulator drives a session, and what its work was worth is counted."""

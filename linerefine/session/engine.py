@@ -1,0 +1,320 @@
+"""The interactive engine: a person, or code in their place, drives it stroke by stroke."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from linerefine.config import SessionConfig
+from linerefine.errors import PluginError, ShapeError
+from linerefine.geometry.hints import constrain, merge_hints
+from linerefine.geometry.strokes import mark
+from linerefine.geometry.tiles import crop, taper
+from linerefine.refiners.base import Prompt, Refiner
+from linerefine.session.log import StrokeLog
+from linerefine.session.placement import bounding, place
+from linerefine.session.undo import UndoStore
+from linerefine.types import HintMap, Logits, Mask, Stroke, Tile
+
+__all__ = ["RefinementSession", "Update"]
+
+FEATURES_KEPT = 16
+"""Places whose encoded image is kept; a person works in few places at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What one stroke changes: a rectangle of the image and its new content.
+
+    Parameters
+    ----------
+    box : Tile
+        The rectangle, inside the image.
+    logits : ndarray of float32, shape of the box
+        The refiner's answer, merged into what was there.
+    hints : ndarray of int8, shape of the box
+        All strokes in the box.
+    mask : ndarray of bool, shape of the box
+        The mask to report: logits over the threshold, strokes pasted as truth.
+    manual : ndarray of bool, shape of the box
+        The first prediction with the same strokes pasted: the baseline.
+    marked : Tile
+        The part of the box whose hints changed.
+    """
+
+    box: Tile
+    logits: Logits
+    hints: HintMap
+    mask: Mask
+    manual: Mask
+    marked: Tile
+
+
+class RefinementSession:
+    """One image, a first prediction, a refiner and the strokes so far.
+
+    Strokes are hard constraints in `mask`. One stroke costs one network call
+    on one crop around it; the answer fades into what was there over
+    ``config.margin`` pixels, but not towards the border of the image.
+
+    The state is a function of the strokes that count: two sessions given the
+    same strokes agree bit for bit, whatever was previewed, undone and redone
+    between. The network is therefore always called with one crop, never with
+    a batch, whose size could change the last bits of its answer.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (C, H, W)
+        Normalised channels; may be a memory map.
+    initial : ndarray of float32, shape (H, W)
+        Logits of the first prediction, finite.
+    refiner : Refiner
+        Set to evaluation mode.
+    config : SessionConfig
+        Crop, margin, placement, threshold, and whose word holds on overlaps.
+    device : torch.device or str
+        Where the refiner is.
+
+    Raises
+    ------
+    ShapeError
+        If image and first prediction do not agree or hold values that are not finite.
+
+    Examples
+    --------
+    >>> from linerefine import Operation, Stroke
+    >>> from linerefine.refiners.manual import Manual
+    >>> session = RefinementSession(
+    ...     np.zeros((1, 64, 64), np.float32), np.full((64, 64), -1, np.float32), Manual()
+    ... )
+    >>> update = session.apply(Stroke(np.array([[20, 10], [20, 30]]), 2.0, Operation.ADD))
+    >>> int(session.mask.sum())
+    69
+    >>> _ = session.undo()
+    >>> int(session.mask.sum())
+    0
+    """
+
+    def __init__(
+        self,
+        image: NDArray[np.float32],
+        initial: Logits,
+        refiner: Refiner,
+        config: SessionConfig | None = None,
+        *,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if image.ndim != 3 or initial.shape != image.shape[1:]:
+            msg = (
+                f"initial prediction has shape {initial.shape}, image {image.shape}; "
+                f"expected (H, W) and (C, H, W) with the same H and W."
+            )
+            raise ShapeError(msg)
+        if initial.size == 0 or not np.isfinite(initial).all():
+            msg = "initial prediction is empty or holds values that are not finite."
+            raise ShapeError(msg)
+        self.config = config or SessionConfig()
+        self.shape: tuple[int, int] = (initial.shape[0], initial.shape[1])
+        self._image = image
+        self._refiner = refiner.eval()
+        self._device = torch.device(device)
+        self._initial = np.array(initial, dtype=np.float32)
+        self._initial.flags.writeable = False
+        self._logits = self._initial.copy()
+        self._hints: HintMap = np.zeros(self.shape, dtype=np.int8)
+        self._cut = math.log(self.config.threshold / (1 - self.config.threshold))
+        self._mask: Mask = self._initial > self._cut
+        self._manual: Mask = self._mask.copy()
+        self._log = StrokeLog()
+        self._undo = UndoStore()
+        self._features: OrderedDict[Tile, Any] = OrderedDict()
+        self._previews: dict[Stroke, Update] = {}
+
+    # What a caller may look at: views that follow the session and cannot be written.
+
+    @property
+    def mask(self) -> Mask:
+        """Current mask, shape (H, W): strokes pasted as truth on the refined prediction."""
+        return _read_only(self._mask)
+
+    @property
+    def logits(self) -> Logits:
+        """Current refined prediction, shape (H, W), before strokes are pasted."""
+        return _read_only(self._logits)
+
+    @property
+    def hints(self) -> HintMap:
+        """All strokes so far, shape (H, W), in {-1, 0, +1}."""
+        return _read_only(self._hints)
+
+    @property
+    def initial(self) -> Logits:
+        """The first prediction, shape (H, W); never changes."""
+        return self._initial
+
+    @property
+    def strokes(self) -> tuple[Stroke, ...]:
+        """The strokes that count, in drawing order."""
+        return self._log.strokes
+
+    @property
+    def log(self) -> StrokeLog:
+        """The record of strokes, to be saved."""
+        return self._log
+
+    @property
+    def manual_mask(self) -> Mask:
+        """First prediction, shape (H, W), with the same strokes pasted: the manual baseline."""
+        return _read_only(self._manual)
+
+    def preview(self, strokes: Sequence[Stroke]) -> list[Update]:
+        """Return what each stroke would change, each on its own, and change nothing.
+
+        Raises
+        ------
+        ShapeError
+            If a stroke marks no pixel of the image.
+        """
+        for stroke in strokes:
+            if stroke not in self._previews:
+                self._previews[stroke] = self._answer(stroke)
+        return [self._previews[stroke] for stroke in strokes]
+
+    def apply(self, stroke: Stroke) -> Update:
+        """Draw a stroke and return what it changed; reuses its preview.
+
+        Raises
+        ------
+        ShapeError
+            If the stroke marks no pixel of the image; the session is unchanged.
+        """
+        update = self._advance(stroke)
+        self._log.draw(stroke)
+        return update
+
+    def undo(self) -> Update | None:
+        """Take the last stroke back; None if there is none."""
+        if self._log.last is None:
+            return None
+        box, logits, hints = self._undo.pop()
+        self._log.undo()
+        return self._write(self._update(box, logits, hints, box))
+
+    def redo(self) -> Update | None:
+        """Draw the last undone stroke again; None if there is none."""
+        stroke = self._log.next
+        if stroke is None:
+            return None
+        update = self._advance(stroke)
+        self._log.redo()
+        return update
+
+    def _advance(self, stroke: Stroke) -> Update:
+        (update,) = self.preview([stroke])
+        self._undo.push(update.box, self._logits[update.box.index], self._hints[update.box.index])
+        return self._write(update)
+
+    def _write(self, update: Update) -> Update:
+        index = update.box.index
+        self._logits[index] = update.logits
+        self._hints[index] = update.hints
+        self._mask[index] = update.mask
+        self._manual[index] = update.manual
+        self._previews.clear()
+        return update
+
+    def _update(self, box: Tile, logits: Logits, hints: HintMap, marked: Tile) -> Update:
+        mask = constrain(logits > self._cut, hints)
+        manual = constrain(self._initial[box.index] > self._cut, hints)
+        return Update(box, logits, hints, mask, manual, marked)
+
+    def _answer(self, stroke: Stroke) -> Update:
+        marked, _ = mark(stroke, self.shape)
+        if 0 in marked.shape:
+            msg = (
+                f"stroke from {tuple(stroke.path[0].tolist())} to "
+                f"{tuple(stroke.path[-1].tolist())} marks no pixel of the image of shape "
+                f"{self.shape}; coordinates are (row, col)."
+            )
+            raise ShapeError(msg)
+        place_ = place(stroke, marked, self.shape, self.config)
+        inner = place_.clipped(self.shape)
+        box = bounding(inner, marked)
+        hints = merge_hints(
+            self._hints[box.index],
+            stroke.shifted(-box.top, -box.left),
+            overwrite=self.config.overlap == "latest",
+        )
+        seen = hints[inner.within(box).index]
+        logits = self._logits[box.index].copy()
+        logits[inner.within(box).index] = self._merge(inner, self._call(place_, inner, seen))
+        return self._update(box, logits, hints, marked)
+
+    def _merge(self, inner: Tile, answer: Logits) -> Logits:
+        """Fade an answer into what was there, except towards the image's border."""
+        if self.config.placement == "grid":
+            return answer
+        fade = (
+            inner.top > 0,
+            inner.left > 0,
+            inner.bottom < self.shape[0],
+            inner.right < self.shape[1],
+        )
+        weight = taper(inner.shape, self.config.margin, fade=fade)
+        # In this form a weight of 1 gives the answer and 0 the old value, to the bit.
+        merged: Logits = weight * answer + (1 - weight) * self._logits[inner.index]
+        return merged
+
+    def _call(self, place_: Tile, inner: Tile, hints: HintMap) -> Logits:
+        """Ask the refiner about one crop; returns logits of its part inside the image."""
+        local = place_.within(inner)
+        with torch.inference_mode():
+            prompt = Prompt(
+                initial=self._tensor(crop(self._initial[inner.index], local)),
+                hints=self._tensor(crop(hints, local).astype(np.float32)),
+                previous=self._tensor(crop(self._logits[inner.index], local)),
+            )
+            answer = self._refiner.refine(self._encoded(place_), prompt)
+        if tuple(answer.shape) != (1, 1, *place_.shape):
+            msg = (
+                f"{type(self._refiner).__name__}.refine returned shape {tuple(answer.shape)}, "
+                f"expected {(1, 1, *place_.shape)}."
+            )
+            raise PluginError(msg)
+        logits = answer[0, 0].float().cpu().numpy()[inner.within(place_).index]
+        if not np.isfinite(logits).all():
+            msg = f"{type(self._refiner).__name__}.refine returned values that are not finite."
+            raise PluginError(msg)
+        return logits
+
+    def _encoded(self, place_: Tile) -> Any:
+        if place_ in self._features:
+            self._features.move_to_end(place_)
+            return self._features[place_]
+        inner = place_.clipped(self.shape)
+        image = np.asarray(self._image[(slice(None), *inner.index)], dtype=np.float32)
+        image = crop(image, place_.within(inner))
+        features = self._refiner.encode(
+            torch.from_numpy(np.ascontiguousarray(image))[None].to(self._device)
+        )
+        self._features[place_] = features
+        if len(self._features) > FEATURES_KEPT:
+            self._features.popitem(last=False)
+        return features
+
+    def _tensor(self, array: NDArray[np.float32]) -> torch.Tensor:
+        """Return an (H, W) array as a tensor of shape (1, 1, H, W)."""
+        return torch.from_numpy(np.ascontiguousarray(array))[None, None].to(self._device)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
