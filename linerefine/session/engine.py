@@ -134,7 +134,7 @@ class RefinementSession:
         self._manual: Mask = self._mask.copy()
         self._log = StrokeLog()
         self._undo = UndoStore()
-        self._features: OrderedDict[Tile, Any] = OrderedDict()
+        self._features: OrderedDict[Tile, object] = OrderedDict()
         self._previews: dict[Stroke, Update] = {}
 
     # What a caller may look at: views that follow the session and cannot be written.
@@ -294,7 +294,7 @@ class RefinementSession:
             raise PluginError(msg)
         return logits
 
-    def _encoded(self, place_: Tile) -> Any:
+    def _encoded(self, place_: Tile) -> object:
         if place_ in self._features:
             self._features.move_to_end(place_)
             return self._features[place_]

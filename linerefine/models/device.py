@@ -1,0 +1,49 @@
+"""Where networks run, and with how many threads."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from linerefine.errors import DeviceError
+
+__all__ = ["describe_device", "resolve_device", "set_threads"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    DeviceError
+        If CUDA is asked for and absent.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        msg = "device 'cuda' was asked for, but torch sees no CUDA device. Pass --device cpu."
+        raise DeviceError(msg)
+    return torch.device(name)
+
+
+def describe_device(device: torch.device) -> str:
+    """Return the device in words, such as ``cpu (2 threads)``."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return f"{device.type} ({torch.get_num_threads()} threads)"
+
+
+def set_threads(count: int | None) -> None:
+    """Fix the threads of torch; None takes the cores this process may use.
+
+    More threads than cores, or spinning ones beside other load, cost a factor
+    of ten and more, so the number is always set.
+    """
+    torch.set_num_threads(count or _cores())
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
