@@ -1,0 +1,306 @@
+"""Networks by name, and the one that makes the first prediction."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import segmentation_models_pytorch as smp
+import timm
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from linerefine.cache import atomic_write
+from linerefine.config import NetworkConfig
+from linerefine.errors import ConfigError, DataError, RunError, UnknownNameError
+
+__all__ = [
+    "Network",
+    "Segmenter",
+    "build_network",
+    "load_segmenter",
+    "load_weights",
+    "save_segmenter",
+    "save_weights",
+]
+
+METADATA_KEY = "linerefine"
+
+STAGED_DECODERS = ("manet", "unet", "unetplusplus")
+"""Architectures whose decoder has one width per stage."""
+
+FAMILIAR_ENCODERS = (
+    "efficientnet-b0",
+    "efficientnet-b6",
+    "mobilenet_v2",
+    "resnet18",
+    "resnet34",
+    "tu-mobilenetv4_conv_small",
+)
+"""Named in messages; the whole list has over a thousand entries."""
+
+
+class Network(nn.Module):
+    """An encoder-decoder with one output channel that knows how it was built.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        Architecture, encoder, depth and widths.
+    channels : int
+        Input channels.
+    pretrained : bool
+        False ignores ``config.encoder_weights``: the weights come from a file.
+    """
+
+    def __init__(self, config: NetworkConfig, channels: int, *, pretrained: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.channels = channels
+        self.body = _create(config, channels, config.encoder_weights if pretrained else None)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits, shape (B, 1, H, W), for an input of shape (B, C, H, W)."""
+        logits: Tensor = self.body(image)
+        return logits
+
+
+class Segmenter(nn.Module):
+    """The first-prediction network: sees the image alone.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Maps (B, C, H, W) to logits of shape (B, 1, H, W); `build_network`
+        makes one. Only those can be saved by `save_segmenter`.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits, shape (B, 1, H, W), for an image of shape (B, C, H, W)."""
+        logits: Tensor = self.network(image)
+        return logits
+
+
+def build_network(config: NetworkConfig, channels: int) -> Network:
+    """Return an untrained (or pretrained) network.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        What to build.
+    channels : int
+        Input channels, >= 1.
+
+    Returns
+    -------
+    network : Network
+        Maps (B, channels, H, W) to logits of shape (B, 1, H, W); H and W
+        multiples of 32.
+
+    Raises
+    ------
+    UnknownNameError
+        If no such architecture, encoder or set of weights is known.
+    ConfigError
+        If the settings do not fit each other.
+    DataError
+        If pretrained weights were asked for and cannot be had.
+    """
+    return Network(config, channels)
+
+
+def save_weights(module: nn.Module, path: Path, description: dict[str, object]) -> None:
+    """Write a module's weights and a description of it to one file, whole or not at all.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Its parameters and buffers are written.
+    path : Path
+        A ``.safetensors`` file; replaced if it exists.
+    description : dict
+        Anything JSON can hold; `load_weights` gives it back.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    tensors = {name: value.contiguous() for name, value in module.state_dict().items()}
+    metadata = {METADATA_KEY: json.dumps(description)}
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Return the weights and the description that `save_weights` wrote.
+
+    Raises
+    ------
+    RunError
+        If the file does not exist, is damaged, or was not written by linerefine.
+    """
+    if not path.is_file():
+        msg = f"{path} does not exist; expected a .safetensors file with trained weights."
+        raise RunError(msg)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as error:
+        msg = f"{path} cannot be read ({error}); expected a whole .safetensors file."
+        raise RunError(msg) from error
+    if METADATA_KEY not in metadata:
+        msg = f"{path} says nothing about its network; expected a file that linerefine wrote."
+        raise RunError(msg)
+    return tensors, json.loads(metadata[METADATA_KEY])
+
+
+def save_segmenter(segmenter: Segmenter, path: Path) -> None:
+    """Write a segmenter so that the file alone suffices to use it.
+
+    Raises
+    ------
+    RunError
+        If its network was not made by `build_network`.
+    DataError
+        If the file cannot be written.
+    """
+    network = segmenter.network
+    if not isinstance(network, Network):
+        msg = (
+            f"a segmenter around {type(network).__name__} cannot be written to {path}: "
+            "only networks from build_network can be built again."
+        )
+        raise RunError(msg)
+    description: dict[str, object] = {
+        "kind": "segmenter",
+        "network": network.config.model_dump(mode="json"),
+        "channels": network.channels,
+    }
+    save_weights(segmenter, path, description)
+
+
+def load_segmenter(path: Path) -> Segmenter:
+    """Return the segmenter that `save_segmenter` wrote, in evaluation mode, on the CPU.
+
+    Raises
+    ------
+    RunError
+        If the file is missing, damaged or holds something else.
+    """
+    tensors, description = load_weights(path)
+    if description.get("kind") != "segmenter":
+        msg = f"{path} holds a {description.get('kind')!r}, expected a segmenter."
+        raise RunError(msg)
+    try:
+        config = NetworkConfig.model_validate(description["network"])
+        channels = int(str(description["channels"]))
+        segmenter = Segmenter(Network(config, channels, pretrained=False))
+        segmenter.load_state_dict(tensors)
+    except (KeyError, ValueError, ValidationError, RuntimeError) as error:
+        msg = f"{path} does not describe its network ({error}); it may come from another version."
+        raise RunError(msg) from error
+    return segmenter.eval()
+
+
+def _create(config: NetworkConfig, channels: int, weights: str | None) -> nn.Module:
+    """Return the smp model, with errors a user can act on."""
+    architecture = config.architecture.lower()
+    _check_architecture(config, architecture)
+    _check_encoder(config.encoder)
+    _check_weights(config.encoder, weights)
+    extra = {} if config.decoder_channels is None else {"decoder_channels": config.decoder_channels}
+    try:
+        with warnings.catch_warnings():
+            # smp announces that it will rename "timm-" encoders; both names still work.
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            model: nn.Module = smp.create_model(
+                architecture,
+                encoder_name=config.encoder,
+                encoder_weights=weights,
+                in_channels=channels,
+                classes=1,
+                encoder_depth=config.encoder_depth,
+                **extra,
+            )
+    except OSError as error:
+        raise _no_weights(config.encoder, weights, error) from error
+    except (AssertionError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        msg = (
+            f"network '{config.architecture}' with encoder '{config.encoder}' and encoder_depth "
+            f"{config.encoder_depth} cannot be built: {error}"
+        )
+        raise ConfigError(msg) from error
+    return model
+
+
+def _check_architecture(config: NetworkConfig, architecture: str) -> None:
+    known = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
+    if architecture not in known:
+        raise _unknown("architecture", config.architecture, known, known)
+    widths = config.decoder_channels
+    if widths is None:
+        return
+    if architecture not in STAGED_DECODERS:
+        msg = (
+            f"decoder_channels is given, but architecture '{architecture}' has no decoder width "
+            f"per stage. Leave it out, or take one of {', '.join(STAGED_DECODERS)}."
+        )
+        raise ConfigError(msg)
+    if len(widths) != config.encoder_depth:
+        msg = (
+            f"decoder_channels has {len(widths)} widths, expected one per encoder stage: "
+            f"encoder_depth is {config.encoder_depth}."
+        )
+        raise ConfigError(msg)
+
+
+def _check_encoder(name: str) -> None:
+    own = sorted(smp.encoders.encoders)
+    if name in own:
+        return
+    if name.startswith("tu-"):
+        if timm.is_model(name[3:]):
+            return
+        known = [f"tu-{model}" for model in timm.list_models()]
+    else:
+        known = own + [f"tu-{model}" for model in timm.list_models()]
+    raise _unknown("encoder", name, known, FAMILIAR_ENCODERS)
+
+
+def _check_weights(encoder: str, weights: str | None) -> None:
+    if weights is None or encoder.startswith("tu-"):
+        return  # timm encoders have one set of weights, whatever it is called
+    known = sorted(smp.encoders.encoders[encoder]["pretrained_settings"])
+    if weights not in known:
+        raise _unknown(f"pretrained weights of encoder '{encoder}'", weights, known, known)
+
+
+def _unknown(
+    what: str, name: str, known: Sequence[str], shown: Sequence[str]
+) -> UnknownNameError:
+    """Return the error for a name nobody knows, with the nearest known one."""
+    close = difflib.get_close_matches(name, known, n=1)
+    guess = f" Did you mean '{close[0]}'?" if close else ""
+    rest = f" and {len(known) - len(shown)} more" if len(known) > len(shown) else ""
+    msg = f"no {what} named '{name}'.{guess} Available: {', '.join(shown)}{rest}."
+    return UnknownNameError(msg)
+
+
+def _no_weights(encoder: str, weights: str | None, error: OSError) -> DataError:
+    msg = (
+        f"pretrained weights '{weights}' of encoder '{encoder}' cannot be downloaded "
+        f"({type(error).__name__}: {error}). Set encoder_weights to None to train from scratch, "
+        "or run once where there is a network connection and keep the cache."
+    )
+    return DataError(msg)

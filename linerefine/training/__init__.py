@@ -1,0 +1,1 @@
+"""Training: patches in, weights out; one loop for both networks."""
