@@ -18,6 +18,16 @@ from linerefine.errors import DataError
 FULL_DEVICE = Path("/dev/full")
 
 
+def write_then_fail(path, data, failure, writer=atomic_write):
+    with writer(path) as temporary:
+        (temporary / "a.txt" if temporary.is_dir() else temporary).write_bytes(data)
+        raise failure
+
+
+def full_disk():
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_cache_root_is_the_platforms_unless_the_variable_names_another(monkeypatch, tmp_path):
     monkeypatch.delenv("LINEREFINE_CACHE", raising=False)
     assert cache_root() == platformdirs.user_cache_path("linerefine")
@@ -42,32 +52,28 @@ def test_file_appears_only_when_whole(tmp_path):
 def test_failure_leaves_the_old_file_and_no_litter(tmp_path, failure):
     path = tmp_path / "kept.bin"
     path.write_bytes(b"old")
-    with pytest.raises(failure), atomic_write(path) as temporary:
-        temporary.write_bytes(b"new")
-        raise failure
+    with pytest.raises(failure):
+        write_then_fail(path, b"new", failure)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_full_disk_is_a_data_error_naming_path_and_bytes(tmp_path):
     path = tmp_path / "big.bin"
-    with (
-        pytest.raises(DataError, match=r"big\.bin cannot be written: No space left on device"),
-        atomic_write(path) as temporary,
-    ):
-        temporary.write_bytes(b"12345")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(DataError, match=r"big\.bin cannot be written: No space .* after 5 bytes"):
+        write_then_fail(path, b"12345", full_disk())
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not FULL_DEVICE.exists(), reason="no /dev/full on this system")
 def test_full_device_is_recognised(tmp_path):
-    with (
-        pytest.raises(DataError, match=r"after 3 bytes, \d+ bytes free\. Free some space"),
-        atomic_write(tmp_path / "a.bin") as temporary,
-    ):
-        temporary.write_bytes(b"abc")
-        FULL_DEVICE.write_bytes(b"d")
+    def write():
+        with atomic_write(tmp_path / "a.bin") as temporary:
+            temporary.write_bytes(b"abc")
+            FULL_DEVICE.write_bytes(b"d")
+
+    with pytest.raises(DataError, match=r"after 3 bytes, \d+ bytes free\. Free some space"):
+        write()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
@@ -128,19 +134,15 @@ def test_folder_appears_only_when_whole(tmp_path):
 
 
 def test_failed_folder_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "samples") as temporary:
-        (temporary / "a.txt").write_text("a")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        write_then_fail(tmp_path / "samples", b"a", KeyboardInterrupt, atomic_folder)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_folder_on_a_full_disk_is_a_data_error(tmp_path):
-    with (
-        pytest.raises(DataError, match="samples cannot be written: No space .* after 2 bytes"),
-        atomic_folder(tmp_path / "samples") as temporary,
-    ):
-        (temporary / "a.txt").write_text("aa")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(DataError, match=r"samples cannot be written: No space .* after 2 bytes"):
+        write_then_fail(tmp_path / "samples", b"aa", full_disk(), atomic_folder)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_second_process_finishing_first_wins(tmp_path):
