@@ -63,6 +63,8 @@ class RunResult:
         The content of ``summary.json``.
     tags : mapping of str to str
         ``data`` (``phantom``, ``sample`` or ``real``), ``profile``, ``device`` and more.
+    report : Report
+        The tables to print; empty while a score sheet is being made.
     """
 
     config: ExperimentConfig
@@ -71,3 +73,4 @@ class RunResult:
     patches: pd.DataFrame
     summary: Mapping[str, Any]
     tags: Mapping[str, str] = field(default_factory=dict)
+    report: Report = field(default_factory=lambda: Report(()))

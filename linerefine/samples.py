@@ -89,6 +89,9 @@ class Sample:
     other_lines : tuple of ndarray of bool, shape (H, W)
         What further annotators traced on their own; first predictions are
         scored against each of them too.
+    source_shape : tuple of int or None
+        Height and width of the file the image was read from, where the
+        working grid is coarser; predictions for people are written in it.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Sample:
     lines: Mask | None = None
     pixel_size_mm: float | None = None
     other_lines: tuple[Mask, ...] = ()
+    source_shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Check that all arrays agree."""

@@ -129,9 +129,7 @@ def _over_repeats(part: pd.DataFrame) -> dict[str, float]:
 
 
 def _means(values: pd.DataFrame) -> dict[str, float]:
-    return {
-        str(name): float(values[name].mean()) for name in values.columns if name != "repeat"
-    }
+    return {str(name): float(values[name].mean()) for name in values.columns if name != "repeat"}
 
 
 def _largest(values: np.ndarray[Any, Any]) -> float:

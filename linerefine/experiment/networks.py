@@ -1,0 +1,164 @@
+"""The two networks of a run: trained here, or found trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from linerefine.cache import atomic_write
+from linerefine.chance import seed_for
+from linerefine.config import Component
+from linerefine.errors import DataError
+from linerefine.events import ModelTrained
+from linerefine.experiment.bench import Bench
+from linerefine.models.inference import predict_image
+from linerefine.models.segmenter import Segmenter, build_segmenter, load_segmenter
+from linerefine.refiners.base import Refiner
+from linerefine.samples import Sample, Target
+from linerefine.training.data import TrainingPatches, ValidationPatches
+from linerefine.training.loop import fit_refiner, fit_segmenter
+from linerefine.types import Logits
+
+__all__ = ["TrainingSet", "first_prediction", "targets", "trained_refiner", "trained_segmenter"]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Patches of the two splits that training may see."""
+
+    train: TrainingPatches
+    val: ValidationPatches
+
+    @classmethod
+    def load(cls, bench: Bench) -> TrainingSet:
+        """Read both splits.
+
+        Raises
+        ------
+        DataError
+            If a split has no annotated sample.
+        """
+        config = bench.config
+        train, val = (annotated(bench, split) for split in ("train", "val"))
+        return cls(
+            TrainingPatches(
+                train,
+                config.tiling,
+                config.training.augmentation,
+                seed=seed_for(config.seed, "patches") % 2**31,
+            ),
+            ValidationPatches(val, config.tiling, config.training.validation_patches),
+        )
+
+
+def annotated(bench: Bench, split: str) -> list[Sample]:
+    """Return a split's samples that somebody traced."""
+    names = list(bench.loader.names(split))  # type: ignore[arg-type]
+    samples = []
+    for done, name in enumerate(names):
+        bench.notify.progress(f"reading {split} images", done, len(names))
+        sample = bench.loader.load(name)
+        if sample.lines is not None:
+            samples.append(sample)
+    bench.notify.progress(f"reading {split} images", len(names), len(names))
+    if not samples:
+        msg = f"the {split} split of loader '{bench.config.loader.name}' has no annotated image."
+        raise DataError(msg)
+    return samples
+
+
+def targets(bench: Bench) -> Iterator[Target]:
+    """Yield the targets of the training split, one at a time."""
+    for name in bench.loader.names("train"):
+        target = bench.loader.load(name).target
+        if target is not None:
+            yield target
+
+
+def trained_segmenter(bench: Bench, data: TrainingSet) -> Segmenter:
+    """Return the frozen first-prediction network, trained unless a checkpoint is named."""
+    config = bench.config
+    channels = len(bench.loader.channels)
+    if config.segmenter.checkpoint is not None:
+        segmenter = load_segmenter(Path(config.segmenter.checkpoint), channels=channels)
+        bench.notify.note(f"first-prediction network from {config.segmenter.checkpoint}")
+        return segmenter.to(bench.device).eval().requires_grad_(False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(config.seed, "weights", "segmenter"))
+        segmenter = build_segmenter(config.segmenter.network, channels)
+    fit_segmenter(
+        segmenter.to(bench.device),
+        data.train,
+        data.val,
+        config.training,
+        metric=bench.metrics[bench.steering],
+        metric_name=bench.steering,
+        device=bench.device,
+        seed=seed_for(config.seed, "training", "segmenter") % 2**31,
+        folder=bench.folder.checkpoints,
+        observers=[bench.notify],
+    )
+    return segmenter.eval().requires_grad_(False)
+
+
+def trained_refiner(
+    bench: Bench, component: Component, segmenter: Segmenter, data: TrainingSet
+) -> Refiner:
+    """Return a refiner, trained if there is anything to train."""
+    config = bench.config
+    channels = len(bench.loader.channels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(config.seed, "weights", component.name))
+        refiner = bench.registry.make_refiner(component, channels=channels)
+    refiner.to(bench.device)
+    if not refiner.is_trainable:
+        return refiner.eval()
+    fit_refiner(
+        refiner,
+        segmenter,
+        data.train,
+        data.val,
+        config.training,
+        name=component.name,
+        simulator=bench.simulator,
+        metric=bench.metrics[bench.steering],
+        metric_name=bench.steering,
+        device=bench.device,
+        seed=seed_for(config.seed, "training", component.name) % 2**31,
+        folder=bench.folder.checkpoints,
+        observers=[bench.notify],
+        overwrite_hints=config.session.overlap == "latest",
+        threshold=config.session.threshold,
+    )
+    path = bench.folder.checkpoints / f"{component.name}.safetensors"
+    bench.notify(ModelTrained(component.name, refiner, channels, path))
+    return refiner.eval()
+
+
+def first_prediction(bench: Bench, segmenter: Segmenter, sample: Sample) -> Logits:
+    """Return the first prediction of an image, computed once per run.
+
+    Returns
+    -------
+    logits : ndarray of float32, shape (H, W)
+    """
+    path = bench.folder.predictions / f"{sample.name.replace('/', '_')}.npy"
+    if path.exists():
+        stored: Logits = np.load(path)
+        if stored.shape == sample.shape:
+            return stored
+    logits = predict_image(
+        segmenter,
+        sample.image,
+        bench.config.tiling,
+        bench.device,
+        roi=sample.roi,
+        progress=bench.notify.progress,
+    )
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.save(file, logits)
+    return logits

@@ -1,0 +1,162 @@
+"""The run itself: prepare, train, evaluate, report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+
+from linerefine.config import ExperimentConfig
+from linerefine.errors import LineRefineError
+from linerefine.events import Observer, RunFinished, RunStarted
+from linerefine.experiment.bench import Bench, Notifier
+from linerefine.experiment.environment import environment
+from linerefine.experiment.folder import RunFolder
+from linerefine.experiment.networks import TrainingSet, targets, trained_refiner, trained_segmenter
+from linerefine.experiment.outcome import first_scores, summarise, write_outcome
+from linerefine.experiment.patches import patch_scores
+from linerefine.experiment.sessions import all_rounds, run_sessions
+from linerefine.hooks import Experiment
+from linerefine.registry import Registry
+from linerefine.report import RunResult
+
+__all__ = ["run_experiment"]
+
+logger = logging.getLogger(__name__)
+
+
+def run_experiment(
+    experiment: Experiment,
+    config: ExperimentConfig,
+    registry: Registry,
+    output: Path,
+    *,
+    observers: Sequence[Observer] = (),
+    resume: bool = False,
+) -> RunResult:
+    """Train both networks, let a simulated person work, write everything down.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Names the run and may bring a score sheet.
+    config : ExperimentConfig
+        Resolved settings.
+    registry : Registry
+        Where components come from.
+    output : Path
+        The run folder; made if absent.
+    observers : sequence of Observer
+        Told of everything as it happens, also of failure.
+    resume : bool
+        Go on with what ``output`` holds.
+
+    Returns
+    -------
+    result : RunResult
+
+    Raises
+    ------
+    LineRefineError
+        If settings, data, device or run folder cannot be used.
+    KeyboardInterrupt
+        If the user stops it; what is finished is kept.
+    """
+    folder = RunFolder(output)
+    folder.prepare(config, resume=resume)
+    notify = Notifier(observers)
+    with _log_file(folder.path / "log.txt"), _announced(notify):
+        started = perf_counter()
+        bench = Bench.build(config, registry, folder, notify)
+        tags = _begin(bench, experiment, resume=resume)
+        result = _work(bench, tags)
+        summary = dict(result.summary) | {"seconds": round(perf_counter() - started, 1)}
+        result = write_outcome(bench, experiment, replace(result, summary=summary))
+        notify(RunFinished("finished", summary))
+    return result
+
+
+def _begin(bench: Bench, experiment: Experiment, *, resume: bool) -> dict[str, str]:
+    """Prepare the data, write down what the run is made with, announce it."""
+    facts = environment(bench.config, bench.registry, bench.device)
+    bench.folder.write_json("environment.json", facts)
+    bench.loader.prepare(bench.notify.progress)
+    bench.folder.write_json("loader.json", bench.loader.state())
+    tags = {
+        "experiment": experiment.name,
+        "profile": bench.config.profile or "none",
+        "protocol": bench.config.protocol,
+        "device": facts["device"],
+        "git": facts["git"],
+        "python": facts["python"],
+        "torch": facts["packages"].get("torch", "unknown"),
+        "linerefine": facts["packages"].get("linerefine", "unknown"),
+        **bench.loader.notes(),
+    }
+    bench.folder.write_json("tags.json", tags)
+    bench.notify(
+        RunStarted(experiment.name, bench.folder.path, bench.config.model_dump(), tags, resume)
+    )
+    sizes = {split: len(bench.loader.names(split)) for split in ("train", "val", "test")}
+    bench.notify.note(
+        f"{sizes['train']} train, {sizes['val']} val, {sizes['test']} test images; "
+        f"refiners {', '.join(r.name for r in bench.config.refiners)}; "
+        f"simulator {bench.config.simulator.name}; {facts['device']}"
+    )
+    return tags
+
+
+def _work(bench: Bench, tags: Mapping[str, str]) -> RunResult:
+    """Do the slow parts in order; each keeps what it finished."""
+    bench.simulator.prepare(targets(bench))
+    data = TrainingSet.load(bench)
+    segmenter = trained_segmenter(bench, data)
+    first = first_scores(bench, segmenter)
+    patches: list[dict[str, Any]] = []
+    for component in bench.config.refiners:
+        refiner = trained_refiner(bench, component, segmenter, data)
+        patches += patch_scores(bench, component, refiner, segmenter)
+        run_sessions(bench, component, refiner, segmenter)
+    rounds, table = all_rounds(bench), pd.DataFrame(patches)
+    summary = summarise(bench, first, rounds, table)
+    return RunResult(bench.config, bench.folder.path, rounds, table, summary, tags)
+
+
+@contextmanager
+def _announced(notify: Notifier) -> Iterator[None]:
+    """Tell observers how a run ended, whatever ended it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        notify(RunFinished("interrupted", message="stopped by the user; --resume goes on"))
+        raise
+    except LineRefineError as error:
+        notify(RunFinished("failed", message=str(error)))
+        raise
+    except BaseException as error:
+        logger.exception("the run failed")
+        notify(RunFinished("failed", message=f"{type(error).__name__}: {error}"))
+        raise
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    """Append what the package logs to a file of the run folder."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    package = logging.getLogger("linerefine")
+    level = package.level
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)
+        package.setLevel(level)
+        handler.close()

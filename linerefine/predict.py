@@ -1,0 +1,159 @@
+"""Masks and probability maps for images nobody has annotated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from linerefine.cache import atomic_write
+from linerefine.errors import DataError, RunError
+from linerefine.experiment.bench import Bench, Notifier
+from linerefine.experiment.folder import RunFolder
+from linerefine.experiment.loading import load_bench
+from linerefine.models.inference import predict_image
+from linerefine.models.segmenter import Segmenter, load_segmenter
+from linerefine.registry import Registry
+from linerefine.samples import Sample
+from linerefine.types import Progress
+
+__all__ = ["Prediction", "predict_scans"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The two files written for one source, in the size of the source.
+
+    Parameters
+    ----------
+    source : str
+        As given.
+    mask : Path
+        8-bit PNG, 255 = line.
+    probability : Path
+        float32 TIFF in [0, 1].
+    """
+
+    source: str
+    mask: Path
+    probability: Path
+
+
+def predict_scans(
+    registry: Registry,
+    sources: Sequence[str],
+    run: Path,
+    output: Path,
+    *,
+    experiment: str,
+    device: str = "auto",
+    progress: Progress = lambda _what, _done, _total: None,
+    on_written: Callable[[Prediction], None] = lambda _: None,
+) -> list[Prediction]:
+    """Predict every source with the first-prediction network of a finished run.
+
+    Parameters
+    ----------
+    registry : Registry
+    sources : sequence of str
+        What the run's loader can open: files, or names of scans.
+    run : Path
+        Run folder whose segmenter and normalisation are used.
+    output : Path
+        Folder for ``<name>_mask.png`` and ``<name>_probability.tif``.
+    experiment : str
+        Must be the experiment the run was made with.
+    device : {"auto", "cpu", "cuda"}
+    progress : callable
+    on_written : callable
+        Called as soon as both files of a source are whole.
+
+    Returns
+    -------
+    predictions : list of Prediction
+        In the order of the sources.
+
+    Raises
+    ------
+    RunError
+        If the run folder holds no trained segmenter, or another experiment's.
+    DataError
+        If a source cannot be read (the ones before it are kept), or two
+        sources would be written under one name.
+    """
+    bench = load_bench(registry, run, experiment, device, Notifier([_forward(progress)]))
+    segmenter = _segmenter(bench)
+    output.mkdir(parents=True, exist_ok=True)
+    written: dict[str, Prediction] = {}
+    for source in sources:
+        sample = bench.loader.open(source)
+        name = sample.name.replace("/", "_")
+        if name in written:
+            msg = (
+                f"'{source}' and '{written[name].source}' would both be written as "
+                f"{name}_mask.png in {output}. Predict them into two folders."
+            )
+            raise DataError(msg)
+        written[name] = _predict(bench, segmenter, sample, source, output / name)
+        on_written(written[name])
+    return list(written.values())
+
+
+def _predict(
+    bench: Bench, segmenter: Segmenter, sample: Sample, source: str, stem: Path
+) -> Prediction:
+    logits = predict_image(
+        segmenter,
+        sample.image,
+        bench.config.tiling,
+        bench.device,
+        roi=sample.roi,
+        progress=bench.notify.progress,
+    )
+    probability = _in_source_size(1 / (1 + np.exp(-logits)), sample)
+    mask = (probability > bench.config.session.threshold).astype(np.uint8) * 255
+    mask_path = stem.with_name(f"{stem.name}_mask.png")
+    probability_path = stem.with_name(f"{stem.name}_probability.tif")
+    with atomic_write(mask_path) as temporary:
+        _, encoded = cv2.imencode(".png", mask)
+        temporary.write_bytes(encoded.tobytes())
+    with atomic_write(probability_path) as temporary:
+        tifffile.imwrite(temporary, probability, compression="zlib")
+    return Prediction(source, mask_path, probability_path)
+
+
+def _in_source_size(probability: NDArray[np.float32], sample: Sample) -> NDArray[np.float32]:
+    """Return a map resized from the working grid to the size of the source file."""
+    if sample.source_shape in (None, sample.shape):
+        return probability.astype(np.float32)
+    height, width = sample.source_shape
+    resized = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.float32)
+
+
+def _segmenter(bench: Bench) -> Segmenter:
+    named = bench.config.segmenter.checkpoint
+    path = Path(named) if named else bench.folder.checkpoints / "segmenter.safetensors"
+    if not path.exists():
+        msg = (
+            f"{bench.folder.path} holds no trained first-prediction network ({path} does not "
+            f"exist). Finish that run with --resume, or name another --run."
+        )
+        raise RunError(msg)
+    segmenter = load_segmenter(path, channels=len(bench.loader.channels))
+    return segmenter.to(bench.device).eval()
+
+
+def _forward(progress: Progress) -> Callable[[object], None]:
+    from linerefine.events import Working
+
+    def observer(event: object) -> None:
+        if isinstance(event, Working):
+            progress(event.what, event.done, event.total)
+
+    return observer
