@@ -17,6 +17,7 @@ __all__ = [
     "ArtifactWritten",
     "EpochFinished",
     "Event",
+    "ModelTrained",
     "Note",
     "Observer",
     "RoundFinished",
@@ -25,6 +26,7 @@ __all__ = [
     "SessionFinished",
     "SessionKey",
     "SessionStarted",
+    "SessionsPlanned",
     "Working",
 ]
 
@@ -81,6 +83,31 @@ class EpochFinished:
 
 
 @dataclass(frozen=True)
+class ModelTrained:
+    """A refiner is trained; ``path`` holds its weights.
+
+    ``model`` is the `linerefine.refiners.base.Refiner` itself, on whatever
+    device it was trained; observers copy it and leave it as it is.
+    """
+
+    refiner: str
+    model: Any
+    channels: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class SessionsPlanned:
+    """Which sessions the run will hold, those of an earlier command included.
+
+    Optional: observers that know it can say how far the run is, and average
+    over images as soon as the last one is done instead of at the end.
+    """
+
+    keys: tuple[SessionKey, ...]
+
+
+@dataclass(frozen=True)
 class SessionStarted:
     """A simulated person begins an image."""
 
@@ -98,11 +125,16 @@ class RoundFinished:
 
 @dataclass(frozen=True)
 class SessionFinished:
-    """Nothing improves any more, or the budget is spent."""
+    """Nothing improves any more, or the budget is spent.
+
+    ``numbers`` says what the session achieved, such as ``max_gain`` or
+    ``workload_reduction``; nan where undefined, empty if nobody counted.
+    """
 
     key: SessionKey
     rounds: int
     reason: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,6 +161,8 @@ Event: TypeAlias = (
     | Note
     | Working
     | EpochFinished
+    | ModelTrained
+    | SessionsPlanned
     | SessionStarted
     | RoundFinished
     | SessionFinished
