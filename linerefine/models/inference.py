@@ -97,9 +97,7 @@ def predict_image(
         return blend(windows(), shape, tiling.overlap)
 
 
-def _check(
-    image: NDArray[np.float32], roi: Mask | None, tiling: TilingConfig
-) -> tuple[int, int]:
+def _check(image: NDArray[np.float32], roi: Mask | None, tiling: TilingConfig) -> tuple[int, int]:
     if image.ndim != 3 or 0 in image.shape:
         msg = f"image has shape {image.shape}, expected (C, H, W), none of them 0."
         raise ShapeError(msg)

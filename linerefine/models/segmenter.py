@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import safetensors
 import safetensors.torch
@@ -247,7 +248,7 @@ def _create(config: NetworkConfig, channels: int, weights: str | None) -> nn.Mod
 def _check_architecture(config: NetworkConfig, architecture: str) -> None:
     known = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
     if architecture not in known:
-        raise _unknown("architecture", config.architecture, known, known)
+        _refuse("architecture", config.architecture, known, known)
     widths = config.decoder_channels
     if widths is None:
         return
@@ -267,15 +268,10 @@ def _check_architecture(config: NetworkConfig, architecture: str) -> None:
 
 def _check_encoder(name: str) -> None:
     own = sorted(smp.encoders.encoders)
-    if name in own:
+    if name in own or (name.startswith("tu-") and timm.is_model(name[3:])):
         return
-    if name.startswith("tu-"):
-        if timm.is_model(name[3:]):
-            return
-        known = [f"tu-{model}" for model in timm.list_models()]
-    else:
-        known = own + [f"tu-{model}" for model in timm.list_models()]
-    raise _unknown("encoder", name, known, FAMILIAR_ENCODERS)
+    others = [f"tu-{model}" for model in timm.list_models()]
+    _refuse("encoder", name, own + others, FAMILIAR_ENCODERS)
 
 
 def _check_weights(encoder: str, weights: str | None) -> None:
@@ -283,18 +279,16 @@ def _check_weights(encoder: str, weights: str | None) -> None:
         return  # timm encoders have one set of weights, whatever it is called
     known = sorted(smp.encoders.encoders[encoder]["pretrained_settings"])
     if weights not in known:
-        raise _unknown(f"pretrained weights of encoder '{encoder}'", weights, known, known)
+        _refuse(f"pretrained weights of encoder '{encoder}'", weights, known, known)
 
 
-def _unknown(
-    what: str, name: str, known: Sequence[str], shown: Sequence[str]
-) -> UnknownNameError:
-    """Return the error for a name nobody knows, with the nearest known one."""
+def _refuse(what: str, name: str, known: Sequence[str], shown: Sequence[str]) -> NoReturn:
+    """Raise the error for a name nobody knows, with the nearest known one."""
     close = difflib.get_close_matches(name, known, n=1)
     guess = f" Did you mean '{close[0]}'?" if close else ""
     rest = f" and {len(known) - len(shown)} more" if len(known) > len(shown) else ""
     msg = f"no {what} named '{name}'.{guess} Available: {', '.join(shown)}{rest}."
-    return UnknownNameError(msg)
+    raise UnknownNameError(msg)
 
 
 def _no_weights(encoder: str, weights: str | None, error: OSError) -> DataError:

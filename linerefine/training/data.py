@@ -1,0 +1,315 @@
+"""Where patches come from: random ones to train on, a regular grid to validate on."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from linerefine.chance import seed_for, stream
+from linerefine.config import AugmentationConfig, TilingConfig
+from linerefine.errors import DataError
+from linerefine.geometry.tiles import tile_grid
+from linerefine.samples import Sample, Target
+from linerefine.training.augmentation import Patch, cut, draw_change
+from linerefine.types import Mask, Tile
+
+__all__ = ["Batch", "TrainingPatches", "ValidationPatches"]
+
+ATTEMPTS = 20
+"""Random places tried before a patch is laid around a random line pixel."""
+
+
+class Batch(NamedTuple):
+    """Patches for one step.
+
+    Parameters
+    ----------
+    image : Tensor of float32, shape (B, C, P, P)
+    lines, roi : Tensor of bool, shape (B, 1, P, P)
+    """
+
+    image: Tensor
+    lines: Tensor
+    roi: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device, channels last."""
+        image = self.image.to(device, memory_format=torch.channels_last, non_blocking=True)
+        return Batch(image, self.lines.to(device), self.roi.to(device))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A tile of one of the samples."""
+
+    sample: int
+    tile: Tile
+
+
+class TrainingPatches:
+    """Random patches from annotated samples, the same ones whoever asks.
+
+    Tiles of ``train_rows`` x ``train_cols`` overlap by half; those without
+    annotation are dropped. In every epoch each tile gives
+    ``patches_per_tile`` patches, in shuffled order, each with an annotated
+    pixel (paper, section 3.1.1).
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        With lines. Asked again for every patch, so a sequence that loads on
+        demand works; arrays are neither changed nor copied whole.
+    tiling : TilingConfig
+        Patch edge, tile size, patches per tile.
+    augmentation : AugmentationConfig
+        Random changes.
+    seed : int
+        The only source of chance.
+
+    Raises
+    ------
+    DataError
+        If a sample has no lines, or nothing is annotated inside the ROI.
+
+    Notes
+    -----
+    A patch is a function of seed, epoch and index: training can be resumed at
+    any step, and any number of worker processes delivers the same batches.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        tiling: TilingConfig,
+        augmentation: AugmentationConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._samples = samples
+        self._augmentation = augmentation or AugmentationConfig()
+        self._seed = seed
+        self._per_tile = tiling.patches_per_tile
+        self.size = tiling.patch
+        self._ordered: tuple[tuple[int, int], NDArray[np.intp]] = (-1, -1), np.zeros(0, np.intp)
+        self._places = [
+            _Place(index, tile)
+            for index, sample in enumerate(samples)
+            for tile in _training_tiles(sample.shape, tiling)
+            if _annotated(sample)[tile.index].any()
+        ]
+        if not self._places:
+            msg = (
+                f"none of {len(samples)} training samples has a line pixel inside its ROI; "
+                "expected at least one annotated tile."
+            )
+            raise DataError(msg)
+
+    def __len__(self) -> int:
+        """Return the number of patches in an epoch."""
+        return len(self._places) * self._per_tile
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return int(self._samples[0].image.shape[0])
+
+    def patch(self, epoch: int, index: int) -> Patch:
+        """Return one patch; an index past the epoch's end starts another shuffled pass."""
+        place = self._places[int(self._order(epoch, index // len(self))[index % len(self)])]
+        sample = self._samples[place.sample]
+        rng = stream(self._seed, "patch", epoch, index)
+        tile = _draw_tile(sample, place.tile, self.size, rng)
+        change = draw_change(self._augmentation, self.size, rng)
+        patch = cut(sample, tile, change)
+        # A rotation may turn the only line out of the patch; such a patch teaches nothing.
+        return patch if patch.is_annotated else cut(sample, tile, change.without_affine())
+
+    def batches(
+        self, batch_size: int, steps: int, *, epoch: int = 0, step: int = 0, workers: int = 0
+    ) -> Iterator[Batch]:
+        """Yield batches without end, `steps` per epoch, beginning anywhere.
+
+        Parameters
+        ----------
+        batch_size : int
+            Patches per batch; every batch is full.
+        steps : int
+            Batches per epoch.
+        epoch, step : int
+            Where to begin.
+        workers : int
+            Processes that read ahead; 0 reads in this one.
+        """
+        loader: DataLoader[Patch] = DataLoader(
+            _Keyed(self),
+            batch_sampler=_Keys(batch_size, steps, epoch, step),
+            num_workers=workers,
+            collate_fn=_collate,
+            worker_init_fn=_quiet_worker,
+            # Without a generator of its own the loader draws from torch's global one.
+            generator=torch.Generator().manual_seed(seed_for(self._seed, "loader")),
+        )
+        return iter(loader)
+
+    def _order(self, epoch: int, turn: int) -> NDArray[np.intp]:
+        """Return the tile of every index of an epoch; the last answer is kept."""
+        if self._ordered[0] != (epoch, turn):
+            order = stream(self._seed, "order", epoch, turn).permutation(len(self))
+            self._ordered = (epoch, turn), order // self._per_tile
+        return self._ordered[1]
+
+
+class ValidationPatches:
+    """A regular grid of patches with their targets, none of them changed.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        With lines.
+    tiling : TilingConfig
+        Patch edge, also the stride.
+    limit : int, optional
+        Keep at most so many, evenly spread over the grid.
+
+    Raises
+    ------
+    DataError
+        If a sample has no lines, or no patch has a pixel that counts.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], tiling: TilingConfig, limit: int | None = None
+    ) -> None:
+        self._samples = samples
+        self.size = tiling.patch
+        places = [
+            _Place(index, tile)
+            for index, sample in enumerate(samples)
+            for tile in tile_grid(sample.shape, tiling.patch, inside=False)
+            if _has_roi(sample, tile)
+        ]
+        if not places:
+            msg = f"none of {len(samples)} samples has a pixel inside its ROI to score patches on."
+            raise DataError(msg)
+        self._places = _thinned(places, limit)
+        self._targets: dict[int, Target] = {}
+
+    def __len__(self) -> int:
+        """Return the number of patches."""
+        return len(self._places)
+
+    def patch(self, index: int) -> Patch:
+        """Return one patch."""
+        place = self._places[index]
+        return cut(self._samples[place.sample], place.tile)
+
+    def target(self, index: int) -> Target:
+        """Return the target of one patch, with skeletons of its own, kept once made."""
+        if index not in self._targets:
+            patch = self.patch(index)
+            self._targets[index] = Target(patch.lines, patch.roi)
+        return self._targets[index]
+
+    def images(self, batch_size: int) -> Iterator[tuple[range, Tensor]]:
+        """Yield batches of images, float32 of shape (B, C, P, P), with their indices."""
+        for start in range(0, len(self), batch_size):
+            indices = range(start, min(start + batch_size, len(self)))
+            yield indices, torch.from_numpy(np.stack([self.patch(i).image for i in indices]))
+
+
+class _Keyed(Dataset[Patch]):
+    """Looks patches up by (epoch, index)."""
+
+    def __init__(self, patches: TrainingPatches) -> None:
+        self._patches = patches
+
+    def __getitem__(self, key: tuple[int, int]) -> Patch:
+        return self._patches.patch(*key)
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """Which patches make up the batches, from some step on, without end."""
+
+    batch_size: int
+    steps: int
+    epoch: int
+    step: int
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch, step = self.epoch, self.step
+        while True:
+            for begun in range(step, self.steps):
+                first = begun * self.batch_size
+                yield [(epoch, index) for index in range(first, first + self.batch_size)]
+            epoch, step = epoch + 1, 0
+
+
+def _collate(patches: list[Patch]) -> Batch:
+    return Batch(
+        torch.from_numpy(np.stack([patch.image for patch in patches])),
+        torch.from_numpy(np.stack([patch.lines for patch in patches])[:, None]),
+        torch.from_numpy(np.stack([patch.roi for patch in patches])[:, None]),
+    )
+
+
+def _quiet_worker(_: int) -> None:
+    """Leave Ctrl-C to the main process, and cores to the other workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+
+
+def _annotated(sample: Sample) -> Mask:
+    """Return the line pixels that count."""
+    if sample.lines is None:
+        msg = f"sample '{sample.name}' has no lines; expected annotated samples only."
+        raise DataError(msg)
+    return sample.lines & sample.roi
+
+
+def _has_roi(sample: Sample, tile: Tile) -> bool:
+    if sample.lines is None:
+        _annotated(sample)
+    return bool(sample.roi[tile.clipped(sample.shape).index].any())
+
+
+def _training_tiles(shape: tuple[int, int], tiling: TilingConfig) -> list[Tile]:
+    """Return tiles that overlap by half, cut off where the image is smaller than one."""
+    rows, cols = min(tiling.train_rows, shape[0]), min(tiling.train_cols, shape[1])
+    return tile_grid(shape, (rows, cols), (max(rows // 2, 1), max(cols // 2, 1)))
+
+
+def _draw_tile(sample: Sample, tile: Tile, size: int, rng: np.random.Generator) -> Tile:
+    """Return a random square inside a tile that holds an annotated pixel."""
+    assert sample.lines is not None, "unannotated samples are refused earlier"
+    lines, roi = sample.lines[tile.index], sample.roi[tile.index]
+    last_top, last_left = max(lines.shape[0] - size, 0), max(lines.shape[1] - size, 0)
+    for _ in range(ATTEMPTS):
+        top, left = int(rng.integers(last_top + 1)), int(rng.integers(last_left + 1))
+        window = slice(top, top + size), slice(left, left + size)
+        if (lines[window] & roi[window]).any():
+            break
+    else:
+        rows, cols = np.nonzero(lines & roi)
+        pick = int(rng.integers(rows.size))
+        offset_row, offset_col = (int(value) for value in rng.integers(size, size=2))
+        top = min(max(int(rows[pick]) - offset_row, 0), last_top)
+        left = min(max(int(cols[pick]) - offset_col, 0), last_left)
+    top, left = tile.top + top, tile.left + left
+    return Tile(top, left, top + size, left + size)
+
+
+def _thinned(places: list[_Place], limit: int | None) -> list[_Place]:
+    """Keep at most `limit` places, evenly spread."""
+    if limit is None or len(places) <= limit:
+        return places
+    return [places[math.floor((k + 0.5) * len(places) / limit)] for k in range(limit)]

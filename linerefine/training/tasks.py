@@ -1,0 +1,193 @@
+"""What the two networks are taught: the part of training in which they differ."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from linerefine.chance import stream
+from linerefine.config import TrainingConfig
+from linerefine.interfaces import Metric, UserSimulator
+from linerefine.models.inference import evaluating
+from linerefine.refiners.base import Prompt, Refiner
+from linerefine.samples import Target
+from linerefine.training.data import Batch, ValidationPatches
+from linerefine.training.losses import LOSSES
+from linerefine.training.patches import (
+    PatchTrials,
+    mean_defined,
+    pooled_scores,
+    predict_patches,
+)
+from linerefine.training.simulation import draw_hints, logit
+
+__all__ = ["Announce", "RefinerTask", "SegmenterTask", "Task"]
+
+
+class Announce(Protocol):
+    """Tells whoever listens how slow work advances."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Take note of ``done`` of ``total``."""
+
+
+class Task(ABC):
+    """A network, its loss on a batch and its score on the validation patches.
+
+    Attributes
+    ----------
+    name : str
+        ``"segmenter"`` or the refiner's name.
+    module : nn.Module
+        What is trained.
+    monitor : str
+        Key of `validate`'s answer that training watches.
+    sign : int
+        +1 if a higher score is better, else -1.
+    """
+
+    name: str
+    module: nn.Module
+    monitor: str
+    sign: int
+
+    @abstractmethod
+    def loss(self, batch: Batch, epoch: int, step: int) -> Tensor:
+        """Return the loss of one batch; what is drawn depends on seed, epoch and step alone."""
+
+    @abstractmethod
+    def validate(self, announce: Announce) -> dict[str, float]:
+        """Return scores on the validation patches."""
+
+
+class SegmenterTask(Task):
+    """First prediction from the image alone, watched by a metric pooled over all patches."""
+
+    def __init__(
+        self,
+        segmenter: nn.Module,
+        patches: ValidationPatches,
+        config: TrainingConfig,
+        *,
+        metric: Metric,
+        metric_name: str,
+        threshold: float,
+        device: torch.device,
+    ) -> None:
+        self.name = "segmenter"
+        self.module = segmenter
+        self.monitor = f"val/{metric_name}"
+        self.sign = 1 if metric.higher_is_better else -1
+        self._patches = patches
+        self._batch_size = config.batch_size
+        self._loss = LOSSES[config.loss]
+        self._metrics = {metric_name: metric}
+        self._cut = logit(threshold)
+        self._device = device
+
+    def loss(self, batch: Batch, epoch: int, step: int) -> Tensor:
+        """Return the loss of the first prediction."""
+        return self._loss(self.module(batch.image), batch.lines, batch.roi)
+
+    def validate(self, announce: Announce) -> dict[str, float]:
+        """Return the pooled metric."""
+        answers = predict_patches(
+            self.module,
+            self._patches,
+            self._device,
+            batch_size=self._batch_size,
+            tick=lambda done, total: announce(f"validating {self.name}", done, total),
+        )
+        masks = [logits > self._cut for logits in answers]
+        scores = pooled_scores(masks, self._patches, self._metrics)
+        return {f"val/{name}": score for name, score in scores.items()}
+
+
+class RefinerTask(Task):
+    """Refined prediction after simulated strokes, watched by its gain over pasting them."""
+
+    def __init__(
+        self,
+        refiner: Refiner,
+        segmenter: nn.Module,
+        patches: ValidationPatches,
+        config: TrainingConfig,
+        *,
+        name: str,
+        simulator: UserSimulator,
+        metric: Metric,
+        metric_name: str,
+        threshold: float,
+        overwrite_hints: bool,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        self.name = name
+        self.module = self._refiner = refiner
+        self.monitor = "val/relative_gain"
+        self.sign = 1 if metric.higher_is_better else -1
+        self._segmenter = segmenter
+        self._patches = patches
+        self._config = config
+        self._loss = LOSSES[config.loss]
+        self._simulator = simulator
+        self._metrics = {metric_name: metric}
+        self._threshold = threshold
+        self._overwrite = overwrite_hints
+        self._device = device
+        self._seed = seed
+        self._trials: PatchTrials | None = None
+
+    def loss(self, batch: Batch, epoch: int, step: int) -> Tensor:
+        """Return the loss after one to ``strokes_per_patch`` strokes on each patch."""
+        with evaluating(self._segmenter), torch.no_grad():
+            initial = self._segmenter(batch.image).float()
+        prompt = Prompt(initial, self._hints(initial, batch, epoch, step), previous=initial)
+        return self._loss(self._refiner(batch.image, prompt), batch.lines, batch.roi)
+
+    def _hints(self, initial: Tensor, batch: Batch, epoch: int, step: int) -> Tensor:
+        """Return the hint maps of a batch, shape (B, 1, P, P); each patch draws on its own."""
+        first = initial[:, 0].cpu().numpy()
+        lines, roi = batch.lines[:, 0].cpu().numpy(), batch.roi[:, 0].cpu().numpy()
+        hints = [
+            draw_hints(
+                self._simulator,
+                first[index],
+                Target(lines[index], roi[index]),
+                stream(self._seed, "strokes", epoch, step, index),
+                most=self._config.strokes_per_patch,
+                overwrite=self._overwrite,
+                threshold=self._threshold,
+            )
+            for index in range(len(first))
+        ]
+        stacked = torch.stack([torch.from_numpy(hint) for hint in hints])[:, None]
+        return stacked.to(initial.device, dtype=initial.dtype)
+
+    def validate(self, announce: Announce) -> dict[str, float]:
+        """Return relative gain and scores, averaged over passes with the same strokes each time."""
+        if self._trials is None:
+            self._trials = self._draw_trials(announce)
+        rows = self._trials.rows(
+            self._refiner,
+            tick=lambda done, total: announce(f"validating {self.name}", done, total),
+        )
+        columns = [column for column in rows[0] if column != "pass"]
+        return {f"val/{column}": mean_defined([row[column] for row in rows]) for column in columns}
+
+    def _draw_trials(self, announce: Announce) -> PatchTrials:
+        return PatchTrials(
+            self._segmenter,
+            self._patches,
+            self._simulator,
+            self._metrics,
+            passes=self._config.validation_passes,
+            threshold=self._threshold,
+            device=self._device,
+            seed=self._seed,
+            batch_size=self._config.batch_size,
+            tick=lambda done, total: announce("drawing validation strokes", done, total),
+        )
