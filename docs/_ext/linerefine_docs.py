@@ -1,0 +1,181 @@
+"""Write the reference pages that follow from code: settings and command line.
+
+At the start of a build this writes Markdown to ``docs/reference/generated/``,
+which the hand-written pages include. Nothing there is tracked, so it cannot
+fall behind the code.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from linerefine.config import PROTOCOLS, ExperimentConfig
+from linerefine.registry import Registry
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+TABLE = "| key | type | default | what |\n| --- | --- | --- | --- |\n"
+
+
+def type_name(annotation: Any) -> str:
+    """Return a type as a reader would write it."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is type(None):
+        return "none"
+    if origin is typing.Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(type_name(argument) for argument in arguments)
+    if origin is tuple:
+        return "list of " + type_name(arguments[0])
+    if origin is dict:
+        return "table"
+    return str(getattr(annotation, "__name__", annotation))
+
+
+def bounds(field: FieldInfo) -> str:
+    """Return the limits of a number in words."""
+    signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤", "multiple_of": "multiple of"}
+    found = [
+        f"{sign} {value:g}"
+        for limit in field.metadata
+        for name, sign in signs.items()
+        if (value := getattr(limit, name, None)) is not None
+    ]
+    return f" ({', '.join(found)})" if found else ""
+
+
+def default_text(field: FieldInfo) -> str:
+    """Return a default as one writes it after ``--set key=``."""
+    if field.is_required():
+        return "*required*"
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return ", ".join(f"`{getattr(part, 'name', part)}`" for part in value) or "empty"
+    if value in ("", {}):
+        return "empty"
+    return f"`{value}`".replace("|", "\\|")
+
+
+def nested(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the model of a field that is a group of settings, else None."""
+    annotation = field.annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return None
+
+
+def rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield one table row per setting, dotted keys for nested ones."""
+    for name, field in model.model_fields.items():
+        group, key = nested(field), prefix + name
+        if group is not None and not field.is_required():
+            yield from rows(group, f"{key}.")
+            continue
+        what = (field.description or "").replace("|", "\\|")
+        kind = type_name(field.annotation) + bounds(field)
+        yield f"| `{key}` | {kind} | {default_text(field)} | {what} |"
+
+
+def configuration_page() -> str:
+    """Return the settings of the core, a table per group."""
+    parts, single = [], []
+    for name, field in ExperimentConfig.model_fields.items():
+        group = nested(field)
+        if group is None or field.is_required() or name == "simulator":
+            single.append(name)
+            continue
+        summary = (group.__doc__ or "").strip().splitlines()[0]
+        parts.append(f"## {name}\n\n{summary}\n\n{TABLE}" + "\n".join(rows(group, f"{name}.")))
+    top = [row for row in rows(ExperimentConfig) if row.split("`")[1] in single]
+    top += [row for row in rows(ExperimentConfig) if row.startswith("| `simulator.")]
+    return f"## Top level\n\n{TABLE}" + "\n".join(top) + "\n\n" + "\n\n".join(parts) + "\n"
+
+
+def components_page(registry: Registry) -> str:
+    """Return the options of every registered component, by kind."""
+    parts = []
+    for kind in ("loaders", "simulators", "refiners", "metrics"):
+        parts.append(f"## {kind.capitalize()}\n")
+        for entry in getattr(registry, kind)().values():
+            parts.append(f"### {entry.name}\n\n{entry.summary}\n")
+            lines = list(rows(entry.options))
+            parts.append(TABLE + "\n".join(lines) + "\n" if lines else "No options.\n")
+    return "\n".join(parts)
+
+
+def protocols_page() -> str:
+    """Return what each protocol of the core pins."""
+    lines = ["| protocol | key | value |", "| --- | --- | --- |"]
+    for name, overrides in PROTOCOLS.items():
+        flat = [f"{group}.{key}" for group, pinned in overrides.items() for key in pinned]
+        values = [value for pinned in overrides.values() for value in pinned.values()]
+        for key, value in zip(flat, values, strict=True):
+            lines.append(f"| `{name}` | `{key}` | `{value}` |")
+        if not flat:
+            lines.append(f"| `{name}` | *nothing* | |")
+    return "\n".join(lines) + "\n"
+
+
+def option_row(parameter: click.Parameter) -> str:
+    """Return one table row for an argument or option."""
+    names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+    if isinstance(parameter, click.Argument):
+        names = f"`{parameter.make_metavar(click.Context(click.Command('x')))}`"
+    what = (getattr(parameter, "help", None) or "").replace("|", "\\|").replace("\n", " ")
+    return f"| {names} | {what} |"
+
+
+def command_parts(command: click.Command, path: str) -> Iterator[str]:
+    """Yield the sections of a command and of its subcommands."""
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            yield from command_parts(child, f"{path} {name}")
+        return
+    context = click.Context(command, info_name=path)
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"## {path}\n\n```text\n{path} {usage}\n```\n\n{(command.help or '').strip()}\n"
+    listed = [p for p in command.params if not getattr(p, "hidden", False)]
+    if listed:
+        yield "| option | what |\n| --- | --- |\n" + "\n".join(map(option_row, listed)) + "\n"
+
+
+def cli_page() -> str:
+    """Return usage and options of every command."""
+    from linerefine.cli import app
+
+    return "\n".join(command_parts(typer.main.get_command(app), "linerefine"))
+
+
+def generate(app: Sphinx) -> None:
+    """Write the pages; leave files alone that would not change."""
+    folder = Path(app.srcdir) / "reference" / "generated"
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {
+        "configuration.md": configuration_page(),
+        "components.md": components_page(Registry.discover()),
+        "protocols.md": protocols_page(),
+        "cli.md": cli_page(),
+    }
+    for name, text in pages.items():
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect("builder-inited", generate)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,50 @@
+"""How the documentation is built: offline, with every warning an error."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "linerefine"
+author = "linerefine contributors"
+copyright = "linerefine contributors, MIT licence"  # noqa: A001 - Sphinx' name
+release = version("linerefine")
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx_design",
+    "linerefine_docs",
+]
+
+root_doc = "index"
+exclude_patterns = ["_build", "reference/generated"]  # included by pages, not pages themselves
+nitpicky = True
+default_role = "literal"  # single backticks in docstrings mark code
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+
+# Docstrings say shape, unit and axis order; a bare `NDArray` says less.
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "linerefine"
+html_static_path = ["_static"]
+html_show_sourcelink = False
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+linkcheck_timeout = 20
