@@ -7,8 +7,8 @@ The fourth interface, `Refiner`, is a torch module and lives in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,28 @@ class ModalityLoader(ABC):
     def notes(self) -> dict[str, str]:
         """Return facts to keep with a run, such as ``{"data": "phantom"}``."""
         return {}
+
+    def state(self) -> dict[str, Any]:
+        """Return what `prepare` learnt from the data and `open` needs, for JSON.
+
+        Saved with the run, so that later images are normalised as the training
+        images were. By default nothing is learnt.
+        """
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` returned in an earlier run, in place of learning it.
+
+        Parameters
+        ----------
+        state : mapping
+            As it came back from JSON.
+
+        Raises
+        ------
+        DataError
+            If it does not fit this loader's options.
+        """
 
 
 class UserSimulator(ABC):
