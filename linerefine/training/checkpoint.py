@@ -15,7 +15,13 @@ from torch import Tensor, nn
 
 from linerefine.cache import atomic_write
 from linerefine.errors import RunError
-from linerefine.models.segmenter import load_weights, save_weights
+from linerefine.models.segmenter import (
+    Network,
+    Segmenter,
+    load_weights,
+    save_segmenter,
+    save_weights,
+)
 
 __all__ = [
     "FitResult",
@@ -140,7 +146,11 @@ def save_finished(
     DataError
         If a file cannot be written.
     """
-    save_weights(module, folder / f"{name}.safetensors", {"kind": "trained", "name": name})
+    path = folder / f"{name}.safetensors"
+    if isinstance(module, Segmenter) and isinstance(module.network, Network):
+        save_segmenter(module, path)
+    else:
+        save_weights(module, path, {"kind": "weights", "name": name})
     record = {"settings": dict(settings), "result": _without_nan(asdict(result))}
     with atomic_write(folder / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")

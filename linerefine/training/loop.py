@@ -15,10 +15,11 @@ from linerefine.interfaces import Metric, UserSimulator
 from linerefine.refiners.base import Refiner
 from linerefine.training.checkpoint import FitResult
 from linerefine.training.data import TrainingPatches, ValidationPatches
+from linerefine.training.patches import score_patches
 from linerefine.training.tasks import RefinerTask, SegmenterTask
 from linerefine.training.trainer import Trainer
 
-__all__ = ["FitResult", "fit_refiner", "fit_segmenter"]
+__all__ = ["FitResult", "fit_refiner", "fit_segmenter", "score_patches"]
 
 
 def fit_segmenter(
