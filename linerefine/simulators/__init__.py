@@ -1,0 +1,1 @@
+"""User simulators: code in the annotator's place."""

@@ -1,0 +1,175 @@
+"""The simulated annotator of the paper: the longest error first, a few pixels of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from linerefine.config import Options
+from linerefine.errors import ShapeError
+from linerefine.geometry.centreline import centreline, longest_segment
+from linerefine.geometry.strokes import dilate, sub_path
+from linerefine.interfaces import UserSimulator
+from linerefine.samples import Target
+from linerefine.types import HintMap, Mask, Operation, Stroke, Tip
+
+__all__ = ["Longest", "LongestOptions"]
+
+
+class LongestOptions(Options):
+    """Options of the simulator ``longest``; lengths are pixels of the working grid."""
+
+    max_length: int = Field(11, ge=1, description="Most pixels of a stroke's path.")  # sec. 3.2.3
+    half_width: float = Field(
+        3.5, gt=0, description="Half-width of a stroke; 3.5 marks seven pixels across."
+    )
+    tip: Tip = Field("disc", description="'disc', or 'cross': the authors' diamond.")
+    tolerance: float = Field(
+        9.0,
+        ge=0,
+        description="A predicted centreline farther than this from the target's is superfluous.",
+    )  # authors' code: nine dilations
+    tolerance_tip: Tip = Field(
+        "disc", description="Distance of the tolerance: 'disc' Euclidean, 'cross' city-block."
+    )
+
+
+class Longest(UserSimulator):
+    """Draws along the longest unbranched piece of line that is missing or superfluous.
+
+    Parameters
+    ----------
+    options : LongestOptions
+        Length and width of strokes, tolerance of erasing.
+
+    Notes
+    -----
+    Missing (add) is the target's centreline where the prediction is empty.
+    Superfluous (erase) is the prediction's centreline farther than
+    ``tolerance`` from the target's. Both count only inside the ROI, and only
+    where no hint of the same operation lies already: a stroke that did not
+    help is not drawn again. Of each, the longest piece is taken whose pixels
+    have two neighbours each, in path order; pieces of one or two pixels have
+    no such pixel and are left alone.
+
+    If several operations are allowed the longer piece wins, add if equal
+    (paper, section 3.2.3: at random, which training does by allowing one
+    operation at a time). From a piece longer than ``max_length`` a slice of
+    that length around a random pixel is drawn.
+
+    The path lies inside the ROI; the pixels that its width marks may spill over
+    the ROI's border, where nothing is scored.
+
+    Add and erase share no work, so asking for one after the other costs what
+    asking for both does. What erasing needs of the target is kept with it.
+
+    References
+    ----------
+    Sterzinger, Stippel, Sablatnig: Fusing Forces. ICPR 2024, section 3.2.
+    """
+
+    def __init__(self, options: LongestOptions | None = None) -> None:
+        self.options = options or LongestOptions()
+        self._near: WeakKeyDictionary[Target, Mask] = WeakKeyDictionary()
+
+    def next_stroke(
+        self,
+        prediction: Mask,
+        target: Target,
+        hints: HintMap,
+        *,
+        operations: frozenset[Operation],
+        rng: np.random.Generator,
+    ) -> Stroke | None:
+        """Return a stroke on the longest error, or None if no error is left.
+
+        Raises
+        ------
+        ShapeError
+            If `prediction` or `hints` do not have the target's shape.
+        """
+        errors = self.longest_errors(prediction, target, hints, operations)
+        if not errors:
+            return None
+        operation = max(errors, key=lambda candidate: len(errors[candidate]))
+        return self._stroke(errors[operation], operation, rng)
+
+    def longest_errors(
+        self,
+        prediction: Mask,
+        target: Target,
+        hints: HintMap,
+        operations: frozenset[Operation] = frozenset(Operation),
+    ) -> Mapping[Operation, NDArray[np.intp]]:
+        """Return the longest missing and the longest superfluous piece of line.
+
+        Parameters
+        ----------
+        prediction : ndarray of bool, shape (H, W)
+        target : Target
+        hints : ndarray of int8, shape (H, W)
+        operations : frozenset of Operation
+            Which to look for.
+
+        Returns
+        -------
+        errors : mapping of Operation to ndarray of int, shape (K, 2)
+            Pixels ``(row, col)`` from end to end; add before erase, those left
+            out of which nothing is.
+
+        Raises
+        ------
+        ShapeError
+            If `prediction` or `hints` do not have the target's shape.
+        """
+        for name, array in (("prediction", prediction), ("hints", hints)):
+            if array.shape != target.mask.shape:
+                msg = f"{name} has shape {array.shape}, target {target.mask.shape}; must agree."
+                raise ShapeError(msg)
+        errors = {}
+        for operation in Operation:
+            if operation not in operations:
+                continue
+            wrong = self._missing if operation is Operation.ADD else self._superfluous
+            open_ = wrong(prediction, target) & target.roi & (hints != operation)
+            segment = longest_segment(open_)
+            if segment is not None:
+                errors[operation] = segment
+        return errors
+
+    def _missing(self, prediction: Mask, target: Target) -> Mask:
+        return target.centreline & ~prediction
+
+    def _superfluous(self, prediction: Mask, target: Target) -> Mask:
+        near = self._near.get(target)
+        if near is None:
+            # `dilate` stops short of its half-width, and computes in single precision.
+            beyond = float(np.nextafter(np.float32(self.options.tolerance), np.float32(np.inf)))
+            near = dilate(target.centreline, beyond, self.options.tolerance_tip)
+            self._near[target] = near
+        return centreline(prediction) & ~near
+
+    def _stroke(
+        self, segment: NDArray[np.intp], operation: Operation, rng: np.random.Generator
+    ) -> Stroke:
+        centre = int(rng.integers(len(segment)))
+        path = sub_path(segment, self.options.max_length, centre)
+        return Stroke(path, self._half_width(rng), operation, self.options.tip)
+
+    def _half_width(self, rng: np.random.Generator) -> float:  # noqa: ARG002 (for subclasses)
+        """Return the half-width of the next stroke; for subclasses to draw at random."""
+        return self.options.half_width
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is kept per target: weak references cannot be pickled."""
+        return {key: value for key, value in self.__dict__.items() if key != "_near"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Begin with nothing kept."""
+        self.__dict__.update(state)
+        self._near = WeakKeyDictionary()
