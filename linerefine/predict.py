@@ -145,7 +145,7 @@ def _segmenter(bench: Bench) -> Segmenter:
             f"exist). Finish that run with --resume, or name another --run."
         )
         raise RunError(msg)
-    segmenter = load_segmenter(path, channels=len(bench.loader.channels))
+    segmenter = load_segmenter(path)
     return segmenter.to(bench.device).eval()
 
 

@@ -16,7 +16,7 @@ from linerefine.errors import DataError
 from linerefine.events import ModelTrained
 from linerefine.experiment.bench import Bench
 from linerefine.models.inference import predict_image
-from linerefine.models.segmenter import Segmenter, build_segmenter, load_segmenter
+from linerefine.models.segmenter import Segmenter, build_network, load_segmenter
 from linerefine.refiners.base import Refiner
 from linerefine.samples import Sample, Target
 from linerefine.training.data import TrainingPatches, ValidationPatches
@@ -84,12 +84,12 @@ def trained_segmenter(bench: Bench, data: TrainingSet) -> Segmenter:
     config = bench.config
     channels = len(bench.loader.channels)
     if config.segmenter.checkpoint is not None:
-        segmenter = load_segmenter(Path(config.segmenter.checkpoint), channels=channels)
+        segmenter = load_segmenter(Path(config.segmenter.checkpoint))
         bench.notify.note(f"first-prediction network from {config.segmenter.checkpoint}")
         return segmenter.to(bench.device).eval().requires_grad_(False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(config.seed, "weights", "segmenter"))
-        segmenter = build_segmenter(config.segmenter.network, channels)
+        segmenter = Segmenter(build_network(config.segmenter.network, channels))
     fit_segmenter(
         segmenter.to(bench.device),
         data.train,

@@ -263,8 +263,8 @@ class RefinementSession:
             return answer
         fade = (
             inner.top > 0,
-            inner.left > 0,
             inner.bottom < self.shape[0],
+            inner.left > 0,
             inner.right < self.shape[1],
         )
         weight = taper(inner.shape, self.config.margin, fade=fade)

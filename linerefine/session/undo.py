@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from typing import IO
 
 import numpy as np
@@ -37,6 +38,7 @@ class UndoStore:
         """
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="linerefine-undo-")  # noqa: SIM115
+            weakref.finalize(self, self._file.close)  # a session has no end to close it at
         start = self._file.seek(0, 2)
         try:
             self._file.write(np.ascontiguousarray(logits, dtype=np.float32).tobytes())

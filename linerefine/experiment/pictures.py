@@ -1,0 +1,79 @@
+"""The pictures of a run, each drawn from what the run folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from linerefine.cache import atomic_write
+from linerefine.events import ArtifactWritten
+from linerefine.experiment.bench import Bench
+from linerefine.experiment.networks import targets
+from linerefine.experiment.sessions import masks_path, test_samples
+from linerefine.geometry.centreline import half_widths
+from linerefine.geometry.widths import width_statistics
+from linerefine.report import RunResult
+from linerefine.tracking import figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_pictures"]
+
+
+def draw_pictures(bench: Bench, result: RunResult) -> None:
+    """Draw and announce every picture: curves, stroke widths, before and after."""
+    label = "phantoms" if result.tags.get("data") == "phantom" else ""
+    for name, figure in _whole_run(bench, result, label):
+        _keep(bench, figure, name)
+    for refiner in result.rounds["refiner"].unique() if len(result.rounds) else ():
+        for image, figure in _overlays(bench, str(refiner), label):
+            _keep(bench, figure, f"overlay-{refiner}-{image}", refiner=str(refiner))
+
+
+def _whole_run(
+    bench: Bench, result: RunResult, label: str
+) -> Iterator[tuple[str, Figure]]:
+    if len(result.rounds):
+        yield "gain", figures.gain_curve(result.rounds, label=label)
+        yield "workload", figures.workload(result.rounds, metric=bench.steering, label=label)
+    widths = np.concatenate([half_widths(target.mask & target.roi) for target in targets(bench)])
+    if widths.size:
+        yield "stroke-widths", figures.width_histogram(
+            widths, width_statistics(widths), label=label
+        )
+    for network in result.summary["training"]:
+        fit = bench.folder.read_json(f"checkpoints/{network}.json")
+        if fit is not None:
+            yield f"training-{network}", figures.training_curve(fit["history"], title=network)
+
+
+def _overlays(bench: Bench, refiner: str, label: str) -> Iterator[tuple[str, Figure]]:
+    cut = bench.config.session.threshold
+    for sample in test_samples(bench):
+        path = masks_path(bench, refiner, sample.name)
+        if not path.exists():
+            continue
+        with np.load(path) as masks:
+            manual, refined = masks["manual"], masks["refined"]
+        initial = np.load(bench.folder.predictions / f"{sample.name.replace('/', '_')}.npy")
+        yield sample.name.replace("/", "_"), figures.overlay(
+            np.asarray(sample.image[0]),
+            sample.target.mask if sample.target is not None else None,
+            initial > np.log(cut / (1 - cut)),
+            manual,
+            refined,
+            roi=sample.roi,
+            title=f"{sample.name}, {refiner}" + (f" ({label})" if label else ""),
+        )
+
+
+def _keep(bench: Bench, figure: Figure, name: str, *, refiner: str | None = None) -> None:
+    path: Path = bench.folder.figures / f"{name}.png"
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png")
+    repeat = None if refiner is None else 0
+    bench.notify(ArtifactWritten(path, "figures", refiner=refiner, repeat=repeat))
