@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from linerefine.cache import atomic_write
 from linerefine.errors import DataError, RunError
+from linerefine.events import Event, Observer, Working
 from linerefine.experiment.bench import Bench, Notifier
-from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.loading import load_bench
 from linerefine.models.inference import predict_image
 from linerefine.models.segmenter import Segmenter, load_segmenter
@@ -115,7 +116,7 @@ def _predict(
         roi=sample.roi,
         progress=bench.notify.progress,
     )
-    probability = _in_source_size(1 / (1 + np.exp(-logits)), sample)
+    probability = _in_source_size(expit(logits), sample)
     mask = (probability > bench.config.session.threshold).astype(np.uint8) * 255
     mask_path = stem.with_name(f"{stem.name}_mask.png")
     probability_path = stem.with_name(f"{stem.name}_probability.tif")
@@ -149,10 +150,8 @@ def _segmenter(bench: Bench) -> Segmenter:
     return segmenter.to(bench.device).eval()
 
 
-def _forward(progress: Progress) -> Callable[[object], None]:
-    from linerefine.events import Working
-
-    def observer(event: object) -> None:
+def _forward(progress: Progress) -> Observer:
+    def observer(event: Event) -> None:
         if isinstance(event, Working):
             progress(event.what, event.done, event.total)
 

@@ -83,7 +83,10 @@ class RunFolder:
             for folder in (self.checkpoints, self.predictions, self.rounds, self.figures):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            msg = f"cannot write the run folder {self.path}: {error.strerror}. Choose another --output."
+            msg = (
+                f"cannot write the run folder {self.path}: {error.strerror}. "
+                f"Choose another --output."
+            )
             raise RunError(msg) from error
         with atomic_write(self.config) as temporary:
             temporary.write_text(dump_config(config), encoding="utf-8")

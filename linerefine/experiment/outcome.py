@@ -14,8 +14,8 @@ from linerefine.evaluation.summary import session_table, summarise_sessions
 from linerefine.events import ArtifactWritten
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.networks import first_prediction
-from linerefine.experiment.pictures import draw_pictures
 from linerefine.experiment.patches import summarise_patches
+from linerefine.experiment.pictures import draw_pictures
 from linerefine.experiment.sessions import test_samples
 from linerefine.hooks import Experiment
 from linerefine.models.segmenter import Segmenter

@@ -45,9 +45,9 @@ def patch_scores(
         device=bench.device,
         seed=seed_for(config.seed, "patches", "test") % 2**31,
     )
-    rows = [{"refiner": component.name, **row} for row in rows]
-    bench.folder.write_json(name, {"rows": rows})
-    return rows
+    named: list[dict[str, Any]] = [{"refiner": component.name, **row} for row in rows]
+    bench.folder.write_json(name, {"rows": named})
+    return named
 
 
 def summarise_patches(rows: pd.DataFrame) -> dict[str, dict[str, float]]:

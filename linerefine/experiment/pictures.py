@@ -34,16 +34,15 @@ def draw_pictures(bench: Bench, result: RunResult) -> None:
             _keep(bench, figure, f"overlay-{refiner}-{image}", refiner=str(refiner))
 
 
-def _whole_run(
-    bench: Bench, result: RunResult, label: str
-) -> Iterator[tuple[str, Figure]]:
+def _whole_run(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[str, Figure]]:
     if len(result.rounds):
         yield "gain", figures.gain_curve(result.rounds, label=label)
         yield "workload", figures.workload(result.rounds, metric=bench.steering, label=label)
     widths = np.concatenate([half_widths(target.mask & target.roi) for target in targets(bench)])
     if widths.size:
-        yield "stroke-widths", figures.width_histogram(
-            widths, width_statistics(widths), label=label
+        yield (
+            "stroke-widths",
+            figures.width_histogram(widths, width_statistics(widths), label=label),
         )
     for network in result.summary["training"]:
         fit = bench.folder.read_json(f"checkpoints/{network}.json")
@@ -60,14 +59,17 @@ def _overlays(bench: Bench, refiner: str, label: str) -> Iterator[tuple[str, Fig
         with np.load(path) as masks:
             manual, refined = masks["manual"], masks["refined"]
         initial = np.load(bench.folder.predictions / f"{sample.name.replace('/', '_')}.npy")
-        yield sample.name.replace("/", "_"), figures.overlay(
-            np.asarray(sample.image[0]),
-            sample.target.mask if sample.target is not None else None,
-            initial > np.log(cut / (1 - cut)),
-            manual,
-            refined,
-            roi=sample.roi,
-            title=f"{sample.name}, {refiner}" + (f" ({label})" if label else ""),
+        yield (
+            sample.name.replace("/", "_"),
+            figures.overlay(
+                np.asarray(sample.image[0]),
+                sample.target.mask if sample.target is not None else None,
+                initial > np.log(cut / (1 - cut)),
+                manual,
+                refined,
+                roi=sample.roi,
+                title=f"{sample.name}, {refiner}" + (f" ({label})" if label else ""),
+            ),
         )
 
 

@@ -14,14 +14,14 @@ import pandas as pd
 
 from linerefine.config import ExperimentConfig
 from linerefine.errors import LineRefineError
-from linerefine.events import Observer, RunFinished, RunStarted
+from linerefine.events import Observer, RunFinished, RunStarted, SessionsPlanned
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.environment import environment
 from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.networks import TrainingSet, targets, trained_refiner, trained_segmenter
 from linerefine.experiment.outcome import first_scores, summarise, write_outcome
 from linerefine.experiment.patches import patch_scores
-from linerefine.experiment.sessions import all_rounds, run_sessions
+from linerefine.experiment.sessions import all_rounds, plan_sessions, run_sessions
 from linerefine.hooks import Experiment
 from linerefine.registry import Registry
 from linerefine.report import RunResult
@@ -118,6 +118,7 @@ def _work(bench: Bench, tags: Mapping[str, str]) -> RunResult:
     data = TrainingSet.load(bench)
     segmenter = trained_segmenter(bench, data)
     first = first_scores(bench, segmenter)
+    bench.notify(SessionsPlanned(plan_sessions(bench)))
     patches: list[dict[str, Any]] = []
     for component in bench.config.refiners:
         refiner = trained_refiner(bench, component, segmenter, data)

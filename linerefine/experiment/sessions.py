@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from linerefine.cache import atomic_write
 from linerefine.chance import stream
 from linerefine.config import Component
 from linerefine.evaluation.drive import drive
+from linerefine.evaluation.summary import session_numbers
 from linerefine.events import RoundFinished, SessionFinished, SessionKey, SessionStarted
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.networks import first_prediction
@@ -22,7 +23,14 @@ from linerefine.session import RefinementSession
 from linerefine.tracking import rounds as table
 from linerefine.types import Round
 
-__all__ = ["all_rounds", "masks_path", "run_sessions", "session_for", "test_samples"]
+__all__ = [
+    "all_rounds",
+    "masks_path",
+    "plan_sessions",
+    "run_sessions",
+    "session_for",
+    "test_samples",
+]
 
 
 def run_sessions(
@@ -63,7 +71,7 @@ def _run_one(
     if key.repeat == 0:
         _keep_masks(bench, key, session)
     table.write_session(bench.folder.rounds, key, result.rounds, bench.steering)
-    bench.notify(SessionFinished(key, len(result.rounds) - 1, result.reason))
+    _finish(bench, key, result.rounds, result.reason)
 
 
 def masks_path(bench: Bench, refiner: str, image: str) -> Path:
@@ -82,7 +90,24 @@ def _announce(bench: Bench, key: SessionKey, rounds: list[Round], reason: str) -
     bench.notify(SessionStarted(key, bench.config.evaluation.budget))
     for round_ in rounds:
         bench.notify(RoundFinished(key, round_))
-    bench.notify(SessionFinished(key, len(rounds) - 1, reason))
+    _finish(bench, key, rounds, reason)
+
+
+def _finish(bench: Bench, key: SessionKey, rounds: Sequence[Round], reason: str) -> None:
+    numbers = session_numbers(table.session_frame(key, rounds, bench.steering), bench.steering)
+    bench.notify(SessionFinished(key, len(rounds) - 1, reason, numbers))
+
+
+def plan_sessions(bench: Bench) -> tuple[SessionKey, ...]:
+    """Return the keys of all sessions of a run, in the order they are run."""
+    images = [sample.name for sample in test_samples(bench)]
+    repeats = range(bench.config.evaluation.repeats)
+    return tuple(
+        SessionKey(component.name, repeat, image)
+        for component in bench.config.refiners
+        for image in images
+        for repeat in repeats
+    )
 
 
 def session_for(
