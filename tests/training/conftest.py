@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from linerefine.config import AugmentationConfig, NetworkConfig, TilingConfig, TrainingConfig
+from linerefine.interfaces import Metric
 from linerefine.models.segmenter import Segmenter, build_network
 from linerefine.refiners.options import UNetOptions
 from linerefine.refiners.unet import UNetRefiner
-from linerefine.samples import Sample
+from linerefine.samples import Sample, Target
+from linerefine.training.data import TrainingPatches, ValidationPatches
+from linerefine.types import Mask
 
 TINY = NetworkConfig(encoder="resnet18", encoder_depth=3, decoder_channels=(16, 8, 8))
 
@@ -80,3 +83,27 @@ def new_refiner() -> Callable[..., UNetRefiner]:
         return _seeded(lambda: UNetRefiner(UNetOptions(network=TINY), 1), seed)
 
     return make
+
+
+class Overlap(Metric):
+    """Intersection over union, written down the obvious way."""
+
+    def measure(self, prediction: Mask, target: Target) -> np.ndarray:
+        both = prediction & target.mask & target.roi
+        either = (prediction | target.mask) & target.roi
+        return np.array([both.sum(), either.sum()], dtype=np.float64)
+
+    def reduce(self, statistics: np.ndarray) -> float:
+        both, either = statistics
+        return float(both / either) if either else float("nan")
+
+
+@pytest.fixture(scope="session")
+def overlap() -> Metric:
+    return Overlap()
+
+
+@pytest.fixture
+def sets(drawn, tiling) -> tuple[TrainingPatches, ValidationPatches]:
+    train = TrainingPatches([drawn(0), drawn(1)], tiling, seed=1)
+    return train, ValidationPatches([drawn(2)], tiling)
