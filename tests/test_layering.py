@@ -20,7 +20,10 @@ PUBLIC_MODULES = {
     "linerefine.config",
     "linerefine.errors",
     "linerefine.evaluation.effort",
+    "linerefine.hooks",
+    "linerefine.interfaces",
     "linerefine.report",
+    "linerefine.samples",
     "linerefine.testing",
     "linerefine.types",
 }
