@@ -1,0 +1,137 @@
+"""The core's own components, announced through the same hooks as any plugin's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from linerefine.config import Component, ExperimentConfig, Options
+from linerefine.hooks import Entry, Experiment, hookimpl
+
+if TYPE_CHECKING:
+    from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
+    from linerefine.loaders.folder import FolderOptions
+    from linerefine.refiners.base import Refiner
+    from linerefine.refiners.options import UNetOptions
+    from linerefine.simulators.longest import LongestOptions
+
+__all__ = [
+    "linerefine_experiments",
+    "linerefine_loaders",
+    "linerefine_metrics",
+    "linerefine_refiners",
+    "linerefine_simulators",
+]
+
+_LIGHT: Mapping[str, Any] = {
+    "encoder": "tu-mobilenetv4_conv_small",
+    "decoder_channels": (64, 48, 32, 16, 16),
+}
+
+_QUICK: Mapping[str, Any] = {
+    "segmenter": {"network": _LIGHT},
+    "refiners": [{"name": "unet", "options": {"network": _LIGHT}}],
+    "tiling": {"train_rows": 512, "train_cols": 512},
+    "training": {
+        "batch_size": 8,
+        "learning_rate": 1e-3,
+        "loss": "dice_bce",
+        "max_epochs": 6,
+        "steps_per_epoch": 60,
+        "validation_passes": 1,
+        "validation_patches": 48,
+    },
+    "evaluation": {"budget": 100, "repeats": 2, "patch_passes": 2},
+}
+"""Minutes on two cores; the names and sizes of `paper` are the core's defaults."""
+
+
+@hookimpl
+def linerefine_loaders() -> Iterator[Entry[ModalityLoader]]:
+    """Offer the loader of plain folders."""
+    from linerefine.loaders.folder import FolderOptions
+
+    yield Entry("folder", "images/ masks/ [masks2/] [fov/] in one folder", _folder, FolderOptions)
+
+
+@hookimpl
+def linerefine_simulators() -> Iterator[Entry[UserSimulator]]:
+    """Offer the simulator that works on the largest error segment."""
+    from linerefine.simulators.longest import LongestOptions
+
+    yield Entry("longest", "the largest error first, fixed width", _longest, LongestOptions)
+
+
+@hookimpl
+def linerefine_refiners() -> Iterator[Entry[Refiner]]:
+    """Offer a network of any architecture, and the baseline without one."""
+    from linerefine.refiners.options import UNetOptions
+
+    yield Entry("unet", "image, first prediction and strokes in one network", _unet, UNetOptions)
+    yield Entry("manual", "strokes pasted on the first prediction: the baseline", _manual)
+
+
+@hookimpl
+def linerefine_metrics() -> Iterator[Entry[Metric]]:
+    """Offer the metrics that every line dataset needs."""
+    thinned = "pseudo-F-measure: recall counted on the thinned target"
+    yield Entry("pfm", thinned, _pfm)
+    yield Entry("iou", "intersection over union", _iou)
+    yield Entry("f_measure", "harmonic mean of precision and recall", _f_measure)
+    yield Entry("dice", "twice the intersection over the sum of both sizes", _dice)
+
+
+@hookimpl
+def linerefine_experiments() -> Iterator[Experiment]:
+    """Offer a run on any folder of images and masks."""
+    defaults = ExperimentConfig(loader=Component(name="folder"))
+    summary = "your own images and masks: --data-root FOLDER"
+    yield Experiment("folder", summary, defaults, {"quick": _QUICK, "paper": {}})
+
+
+def _folder(options: FolderOptions) -> ModalityLoader:
+    from linerefine.loaders.folder import Folder
+
+    return Folder(options)
+
+
+def _longest(options: LongestOptions) -> UserSimulator:
+    from linerefine.simulators.longest import Longest
+
+    return Longest(options)
+
+
+def _unet(options: UNetOptions, channels: int) -> Refiner:
+    from linerefine.refiners.unet import UNetRefiner
+
+    return UNetRefiner(options, channels)
+
+
+def _manual(options: Options, channels: int) -> Refiner:
+    from linerefine.refiners.manual import Manual
+
+    return Manual(options, channels)
+
+
+def _pfm(_: Options) -> Metric:
+    from linerefine.metrics.standard import PseudoFMeasure
+
+    return PseudoFMeasure()
+
+
+def _iou(_: Options) -> Metric:
+    from linerefine.metrics.standard import IoU
+
+    return IoU()
+
+
+def _f_measure(_: Options) -> Metric:
+    from linerefine.metrics.standard import FMeasure
+
+    return FMeasure()
+
+
+def _dice(_: Options) -> Metric:
+    from linerefine.metrics.standard import Dice
+
+    return Dice()

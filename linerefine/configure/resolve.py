@@ -1,0 +1,366 @@
+"""Defaults, profile, protocol, file and command line become one configuration."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from linerefine.config import PROTOCOLS, ExperimentConfig
+from linerefine.configure.files import plain, read_settings
+from linerefine.configure.layers import Assignment, Layers, parse_assignment
+from linerefine.discovery import Kind
+from linerefine.errors import LineRefineError, UnknownNameError
+from linerefine.hooks import Experiment
+from linerefine.mistakes import Mistake, Where, did_you_mean, mistakes_in, refusal
+from linerefine.registry import Registry
+
+__all__ = ["cuda_is_available", "resolve"]
+
+_KIND_AT: Mapping[str, Kind] = {
+    "loader": "loader",
+    "simulator": "simulator",
+    "refiners": "refiner",
+    "metrics": "metric",
+}
+
+
+def resolve(
+    registry: Registry,
+    experiment_name: str,
+    *,
+    profile: str | None = None,
+    sets: Sequence[str] = (),
+    file: Path | None = None,
+    refiners: Sequence[str] = (),
+    data_root: str | Path | None = None,
+    seed: int | None = None,
+    repeats: int | None = None,
+    device: str | None = None,
+    has_cuda: Callable[[], bool] | None = None,
+) -> ExperimentConfig:
+    """Return the configuration of a run, complete and checked.
+
+    Each of these writes over the ones before: the experiment's defaults, its
+    profile, its protocol, the file, the named options, ``--set``. Mappings
+    merge, lists replace. A file that names every setting, as a run saves it,
+    stands for itself: profile and protocol are labels in it.
+
+    Parameters
+    ----------
+    registry : Registry
+        Knows experiments, components and their options.
+    experiment_name : str
+        What the user typed after ``linerefine run``.
+    profile : str, optional
+        One of the experiment's; by default that of ``file``, else ``paper``
+        with CUDA and ``quick`` without, as far as the experiment has them.
+    sets : sequence of str
+        ``KEY=VALUE`` with dotted keys; entries of lists by number or, for
+        components, by name. Values are TOML, else text; ``None`` is none.
+    file : Path, optional
+        TOML file of settings.
+    refiners : sequence of str
+        Names. Options of a refiner that is configured already are kept.
+    data_root : str or Path, optional
+        Short for ``loader.options.root``; made absolute.
+    seed, repeats, device : optional
+        Short for ``seed``, ``evaluation.repeats`` and ``device``.
+    has_cuda : callable, optional
+        Asked only if nothing else decides the profile.
+
+    Returns
+    -------
+    config : ExperimentConfig
+        With the options of every component complete too.
+
+    Raises
+    ------
+    UnknownNameError
+        If experiment, profile, protocol or a component is unknown and nothing
+        else is wrong.
+    ConfigError
+        If settings are unknown or out of range; names all of them and where
+        each was set.
+    """
+    experiment = registry.experiment(experiment_name)
+    parsed = [parse_assignment(text) for text in sets]
+    options = _Given(
+        profile=profile,
+        device=device,
+        file=file,
+        settings=read_settings(file) if file is not None else {},
+        named=tuple(_named(data_root, seed, repeats, device)),
+        refiners=tuple(refiners),
+        sets=tuple(item for item in parsed if isinstance(item, Assignment)),
+        has_cuda=has_cuda or cuda_is_available,
+    )
+    findings = _Findings()
+    findings.lines += [item.line() for item in parsed if isinstance(item, Mistake)]
+    layers = _laid_over(experiment, options, findings)
+    return _checked(layers, registry, findings)
+
+
+def cuda_is_available() -> bool:
+    """Say whether torch can use a GPU, without importing torch where there clearly is none."""
+    if sys.platform == "darwin":
+        return False
+    if sys.platform.startswith("linux"):
+        nodes = ("nvidia*", "nvhost*", "dxg", "kfd")
+        if not any(True for pattern in nodes for _ in Path("/dev").glob(pattern)):
+            return False
+    import torch  # three seconds, and only here
+
+    return torch.cuda.is_available()
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the user gave."""
+
+    profile: str | None
+    device: str | None
+    file: Path | None
+    settings: Mapping[str, Any]
+    named: tuple[tuple[Where, object, str], ...]
+    refiners: tuple[str, ...]
+    sets: tuple[Assignment, ...]
+    has_cuda: Callable[[], bool]
+
+    @property
+    def file_is_complete(self) -> bool:
+        return set(ExperimentConfig.model_fields) <= set(self.settings)
+
+    def choice(self, key: str, option: str | None = None) -> tuple[object, str] | None:
+        """Return what ``--set``, else an option, else the file says, and which of them."""
+        for assignment in reversed(self.sets):
+            if assignment.path == (key,):
+                return assignment.value, "set by --set"
+        if option is not None:
+            return option, f"set by --{key}"
+        if self.settings.get(key):
+            return self.settings[key], f"set by {self.file}"
+        return None
+
+
+class _Findings:
+    """Everything that is wrong so far."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.unknown: list[UnknownNameError] = []
+
+    def add_unknown(self, where: Where, error: UnknownNameError, origin: str) -> None:
+        self.unknown.append(error)
+        sentence, _, rest = str(error).partition(". ")
+        self.lines.append(f"{'.'.join(map(str, where))}: {sentence} ({origin}). {rest}")
+
+    def refuse(self) -> None:
+        """Raise what there is; an unknown name by itself keeps its own wording."""
+        if not self.lines:
+            return
+        if len(self.lines) == len(self.unknown) == 1:
+            raise self.unknown[0]
+        raise refusal(self.lines)
+
+
+def _named(
+    data_root: str | Path | None, seed: int | None, repeats: int | None, device: str | None
+) -> Iterator[tuple[Where, object, str]]:
+    """Yield path, value and origin of the options that are short for a setting."""
+    if data_root is not None:
+        # Absolute, so that the saved configuration means the same folder from anywhere.
+        root = str(Path(data_root).expanduser().absolute()) if str(data_root) else ""
+        yield ("loader", "options", "root"), root, "set by --data-root"
+    if seed is not None:
+        yield ("seed",), seed, "set by --seed"
+    if repeats is not None:
+        yield ("evaluation", "repeats"), repeats, "set by --repeats"
+    if device is not None:
+        yield ("device",), device, "set by --device"
+
+
+def _laid_over(experiment: Experiment, given: _Given, findings: _Findings) -> Layers:
+    """Return all layers in their order."""
+    layers = Layers(plain(experiment.defaults), f"set by experiment {experiment.name}")
+    if given.file_is_complete:
+        layers = Layers(given.settings, f"set by {given.file}")
+        _check_labels(given, findings)
+    else:
+        _lay_profile(layers, experiment, given, findings)
+        _lay_protocol(layers, experiment, given, findings)
+        labels = {"profile", "protocol"}  # followed already
+        rest = {key: value for key, value in given.settings.items() if key not in labels}
+        layers.merge(rest, f"set by {given.file}")
+    for path, value, origin in given.named:
+        layers.put(path, value, origin)
+    if given.refiners:
+        _lay_refiners(layers, given.refiners)
+    for assignment in sorted(given.sets, key=lambda item: not item.names_component):
+        mistake = layers.assign(assignment, "set by --set")
+        if mistake is not None:
+            findings.lines.append(mistake.line("set by --set"))
+    return layers
+
+
+def _check_labels(given: _Given, findings: _Findings) -> None:
+    """Refuse another profile or protocol than a complete file was made with."""
+    for key, option in (("profile", given.profile), ("protocol", None)):
+        chosen = given.choice(key, option)
+        saved = given.settings[key]
+        if chosen is not None and chosen[0] != saved:
+            findings.lines.append(
+                f"{key} is '{chosen[0]}' ({chosen[1]}), but {given.file} names every setting "
+                f"and was made with '{saved}'. Drop one of the two."
+            )
+
+
+def _lay_profile(
+    layers: Layers, experiment: Experiment, given: _Given, findings: _Findings
+) -> None:
+    chosen = given.choice("profile", given.profile)
+    if chosen is None:
+        name, origin = _default_profile(experiment, given), ""
+    else:
+        name, origin = str(chosen[0] or ""), chosen[1]
+    if not name:
+        return
+    if name not in experiment.profiles:
+        error = _unknown("profile", name, experiment.profiles, f"experiment {experiment.name}")
+        findings.add_unknown(("profile",), error, origin)
+        return
+    layers.merge(experiment.profiles[name], f"set by profile {name}")
+    layers.put(("profile",), name, f"set by profile {name}")
+
+
+def _default_profile(experiment: Experiment, given: _Given) -> str:
+    """Return ``quick`` or ``paper`` by the device, as far as the experiment has it."""
+    if not experiment.profiles:
+        return ""
+    device = given.choice("device", given.device)
+    on_gpu = (device is None or device[0] != "cpu") and given.has_cuda()
+    wanted = "paper" if on_gpu else "quick"
+    return wanted if wanted in experiment.profiles else ""
+
+
+def _lay_protocol(
+    layers: Layers, experiment: Experiment, given: _Given, findings: _Findings
+) -> None:
+    chosen = given.choice("protocol")
+    label = layers.settings.get("protocol", "default")
+    name, origin = chosen or (label, layers.origin(("protocol",)))
+    available = {*PROTOCOLS, *experiment.protocols}
+    if name not in available:
+        error = _unknown("protocol", str(name), available, f"experiment {experiment.name}")
+        findings.add_unknown(("protocol",), error, origin)
+        return
+    for protocols in (PROTOCOLS, experiment.protocols):
+        layers.merge(protocols.get(str(name), {}), f"set by protocol {name}")
+    layers.put(("protocol",), name, origin)
+
+
+def _lay_refiners(layers: Layers, names: Sequence[str]) -> None:
+    configured = layers.settings.get("refiners", [])
+    known = {part["name"]: part for part in configured if isinstance(part, dict) and "name" in part}
+    chosen = [known.get(name, {"name": name, "options": {}}) for name in names]
+    layers.put(("refiners",), chosen, "set by --refiner")
+
+
+def _checked(layers: Layers, registry: Registry, findings: _Findings) -> ExperimentConfig:
+    """Return the configuration, or raise everything that is wrong with it."""
+    settings = layers.settings
+    complete = dict(settings)
+    for where, part in _components(settings):
+        options = _complete_options(where, part, layers, registry, findings)
+        target = complete
+        if len(where) == 1:
+            target[str(where[0])] = part | {"options": options}
+        else:
+            group = list(target[str(where[0])])
+            group[int(where[1])] = part | {"options": options}
+            target[str(where[0])] = group
+    _check_names_differ(settings, layers, findings)
+    try:
+        config = ExperimentConfig.model_validate(complete)
+    except ValidationError as error:
+        mistakes = mistakes_in(error, ExperimentConfig, settings)
+        findings.lines = [_line(mistake, layers) for mistake in mistakes] + findings.lines
+        findings.refuse()
+        raise
+    findings.refuse()
+    return config
+
+
+def _components(settings: Mapping[str, Any]) -> Iterator[tuple[Where, dict[str, Any]]]:
+    """Yield path and settings of everything that looks like a component."""
+    places: list[tuple[Where, object]] = [
+        (("loader",), settings.get("loader")),
+        (("simulator",), settings.get("simulator")),
+    ]
+    for group in ("refiners", "metrics"):
+        parts = settings.get(group)
+        if isinstance(parts, list):
+            places += [((group, index), part) for index, part in enumerate(parts)]
+    for where, part in places:
+        if isinstance(part, dict) and isinstance(part.get("name"), str):
+            yield where, part
+
+
+def _complete_options(
+    where: Where,
+    part: Mapping[str, Any],
+    layers: Layers,
+    registry: Registry,
+    findings: _Findings,
+) -> Any:  # noqa: ANN401 - as given, if it cannot be checked
+    """Return a component's options with all their defaults, noting what is wrong."""
+    given = part.get("options", {})
+    try:
+        entry = registry.entry(_KIND_AT[str(where[0])], part["name"])
+    except UnknownNameError as error:
+        findings.add_unknown((*where, "name"), error, layers.origin((*where, "name")))
+        return given
+    except LineRefineError as error:
+        findings.lines.append(str(error))
+        return given
+    if not isinstance(given, dict):
+        return given  # the configuration itself says so
+    try:
+        return plain(entry.options.model_validate(given))
+    except ValidationError as error:
+        mistakes = mistakes_in(error, entry.options, given, (*where, "options"))
+        findings.lines += [_line(mistake, layers) for mistake in mistakes]
+        return given
+
+
+def _line(mistake: Mistake, layers: Layers) -> str:
+    """Return a mistake as a line that says where its value was set."""
+    if mistake.came == "is missing":
+        remedy = "Pass --data-root DIR." if mistake.where == ("loader", "options", "root") else ""
+        return f"{mistake.line()} {remedy}".rstrip()
+    return mistake.line(layers.origin(mistake.where))
+
+
+def _check_names_differ(settings: Mapping[str, Any], layers: Layers, findings: _Findings) -> None:
+    """Refuse a refiner or metric that is listed twice: results are told apart by name."""
+    for group in ("refiners", "metrics"):
+        seen: set[str] = set()
+        for where, part in _components(settings):
+            if where[0] != group:
+                continue
+            if part["name"] in seen:
+                mistake = Mistake((*where, "name"), f"is '{part['name']}' again", "each name once")
+                findings.lines.append(_line(mistake, layers))
+            seen.add(part["name"])
+
+
+def _unknown(kind: str, name: str, available: Collection[str], owner: str) -> UnknownNameError:
+    names = ", ".join(sorted(available)) or "none"
+    near = did_you_mean(name, available)
+    return UnknownNameError(
+        " ".join(filter(None, [f"{owner} has no {kind} '{name}'.", near, f"Available: {names}."]))
+    )
