@@ -18,7 +18,7 @@ from linerefine.samples import Sample, Target
 from linerefine.training.data import TrainingPatches, ValidationPatches
 from linerefine.types import Mask
 
-TINY = NetworkConfig(encoder="resnet18", encoder_depth=3, decoder_channels=(16, 8, 8))
+TINY = NetworkConfig(encoder="tu-resnet10t", encoder_depth=3, decoder_channels=(16, 8, 8))
 
 
 def draw(seed: int, shape: tuple[int, int] = (96, 96), *, faint: float = 0.6) -> Sample:

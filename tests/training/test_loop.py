@@ -478,3 +478,23 @@ def test_the_refiner_learns_what_strokes_mean_and_beats_pasting_them(
     assert best["val/refined_iou"] > best["val/manual_iou"] > best["val/initial_iou"]
     assert result.best_score > 0.05
     assert result.history[-1]["train/loss"] < result.history[0]["train/loss"]
+
+
+def test_dropout_too_goes_on_where_it_was(segment, tmp_path):
+    def new():
+        layers = torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Dropout(0.5)
+        module = torch.nn.Sequential(*layers, torch.nn.Conv2d(4, 1, 3, padding=1))
+        for parameter in module.parameters():
+            torch.nn.init.constant_(parameter, 0.1)
+        return module
+
+    straight, resumed = new(), new()
+    segment(straight, tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        segment(new(), tmp_path / "broken", observers=[at_step(2)])
+    torch.rand(7)
+    segment(resumed, tmp_path / "broken")
+    assert same_weights(weights(resumed), weights(straight))
+    other = new()
+    segment(other, tmp_path / "other", seed=1)
+    assert not same_weights(weights(other), weights(straight))
