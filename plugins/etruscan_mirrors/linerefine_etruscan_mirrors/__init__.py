@@ -1,0 +1,1 @@
+"""Etruscan mirrors for linerefine: the paper's scans, strokes, networks and score sheet."""

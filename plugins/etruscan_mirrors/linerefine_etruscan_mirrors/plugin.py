@@ -1,0 +1,57 @@
+"""What this plugin offers to linerefine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import linerefine as lr
+from linerefine_etruscan_mirrors import options
+
+if TYPE_CHECKING:
+    from linerefine.interfaces import ModalityLoader, UserSimulator
+    from linerefine.refiners.base import Refiner
+    from linerefine.report import Report, RunResult
+
+NAME = "etruscan_mirrors"
+
+
+@lr.hookimpl
+def linerefine_loaders() -> Iterator[lr.Entry[ModalityLoader]]:
+    """Offer the loader of photometric-stereo scans."""
+    from linerefine_etruscan_mirrors.loader import MirrorLoader
+
+    summary = "Photometric-stereo scans of Etruscan mirrors, or drawn ones"
+    yield lr.Entry(NAME, summary, MirrorLoader, options.MirrorOptions)
+
+
+@lr.hookimpl
+def linerefine_simulators() -> Iterator[lr.Entry[UserSimulator]]:
+    """Offer strokes as wide as the drawings' lines."""
+    from linerefine_etruscan_mirrors.simulator import GammaStroke
+
+    summary = "longest, with half-widths measured on the training drawings"
+    yield lr.Entry("gamma_stroke", summary, GammaStroke, options.GammaStrokeOptions)
+
+
+@lr.hookimpl
+def linerefine_refiners() -> Iterator[lr.Entry[Refiner]]:
+    """Offer the paper's refiner."""
+    from linerefine_etruscan_mirrors.refiner import unet_b6
+
+    yield lr.Entry("unet_b6", "The paper's U-Net, EfficientNet-B6", unet_b6, options.UNetB6Options)
+
+
+@lr.hookimpl
+def linerefine_experiments() -> Iterator[lr.Experiment]:
+    """Offer the paper's experiment."""
+    summary = "The paper: interactive refinement of line drawings of Etruscan mirrors"
+    yield lr.Experiment(
+        NAME, summary, options.DEFAULTS, options.PROFILES, options.PROTOCOLS, _score_sheet
+    )
+
+
+def _score_sheet(result: RunResult) -> Report:
+    from linerefine_etruscan_mirrors.scoring import score_sheet  # pandas: only where used
+
+    return score_sheet(result)
