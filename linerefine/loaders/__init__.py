@@ -1,0 +1,1 @@
+"""Loaders of the core: images, masks and splits in plain folders."""

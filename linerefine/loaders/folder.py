@@ -1,0 +1,252 @@
+"""Any images with masks of lines beside them: ``images/ masks/ [masks2/] [fov/]``."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from linerefine.config import Options
+from linerefine.errors import DataError
+from linerefine.interfaces import ModalityLoader
+from linerefine.loaders.layout import Files, beside, check_files, find_files, raise_together
+from linerefine.loaders.pixels import normalised, resized, resized_mask, selected
+from linerefine.loaders.splits import Division, divide, grouping, read_split_file, split_file_of
+from linerefine.samples import Sample
+from linerefine.types import Mask, Progress, Split
+
+__all__ = ["Folder", "FolderOptions"]
+
+log = logging.getLogger(__name__)
+
+FolderName = Annotated[str, Field(min_length=1)]
+Channels = Literal["grey", "rgb", "red", "green", "blue"]
+
+_RGB = ("red", "green", "blue")
+
+
+class FolderOptions(Options):
+    """Options of the loader ``folder``."""
+
+    root: Path | None = Field(None, description="Folder that holds the others; --data-root.")
+    images: FolderName = Field("images", description="Folder of the images.")
+    masks: FolderName = Field("masks", description="Folder of the line masks.")
+    second: FolderName = Field("masks2", description="Folder of a second annotator's masks.")
+    roi: FolderName = Field("fov", description="Folder of the masks of pixels that count.")
+    channels: Channels = Field("grey", description="What of a colour image is used.")
+    normalise: bool = Field(
+        True, description="Mean 0 and deviation 1 inside the ROI, per image and channel."
+    )
+    invert: bool = Field(False, description="Negate the values: dark lines become bright.")
+    scale: float = Field(1.0, gt=0, le=4, description="Size of the working grid / of the files.")
+    split_file: Path | None = Field(
+        None, description="JSON with the names of train, val and test; None: splits.json if any."
+    )
+    split_fractions: tuple[float, float, float] = Field(
+        (0.6, 0.2, 0.2), description="Shares of train, val and test without a split file."
+    )
+    group: str | None = Field(
+        None, description="Regular expression; names with the same match stay in one split."
+    )
+
+    @field_validator("split_fractions")
+    @classmethod
+    def _check_fractions(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(value) <= 0 or abs(sum(value) - 1) > 1e-6:
+            msg = f"shares are {value}, expected three numbers > 0 whose sum is 1"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("group")
+    @classmethod
+    def _check_group(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            msg = f"'{value}' is not a regular expression: {error}"
+            raise ValueError(msg) from error
+        return value
+
+
+class Folder(ModalityLoader):
+    """Images, masks and optional further masks in folders, matched by stem.
+
+    Parameters
+    ----------
+    options : FolderOptions
+
+    Notes
+    -----
+    Files are PNG, JPEG or TIFF of 8 or 16 bits or floats. A mask's line
+    pixels are those above half of its largest value. Pixels outside the ROI
+    are set to 0, the mean of those inside. With ``scale`` below 1 an image
+    pixel is the mean of those it stands for, and a line pixel one of which at
+    least half is line; lines thinner than ``1 / scale`` pixels get lost.
+
+    The split is, in this order: ``split_file``; ``splits.json`` in the root,
+    or beside it with the root's name as key; sorted names in the given
+    shares. If a split file has no ``test``, its ``val`` is reported on as test
+    and the last fifth of the groups of ``train`` decides when to stop.
+
+    Nothing is read before the first call of a method. To reuse this loader,
+    override `estimate_roi`, or give other options.
+    """
+
+    def __init__(self, options: FolderOptions | None = None) -> None:
+        self.options = options or FolderOptions()
+        chosen = self.options.channels
+        self.channels = _RGB if chosen == "rgb" else (chosen,)
+
+    @property
+    def root(self) -> Path:
+        """The data root.
+
+        Raises
+        ------
+        DataError
+            If none was named.
+        """
+        if self.options.root is None:
+            msg = (
+                f"no data root is named. --data-root must be the folder that holds "
+                f"'{self.options.images}' and '{self.options.masks}'."
+            )
+            raise DataError(msg)
+        return self.options.root.expanduser()
+
+    def prepare(self, progress: Progress) -> None:
+        """Check all files by their headers, and images of floats by their values.
+
+        Raises
+        ------
+        DataError
+            Lists everything that is missing, damaged or does not fit.
+        """
+        mistakes: list[str] = []
+        for done, files in enumerate(self._files.values(), 1):
+            found, is_float = check_files(files)
+            if is_float:
+                found = self._loading_mistakes(files)
+            mistakes += found
+            progress("checking files", done, len(self._files))
+        raise_together(mistakes, self.root)
+        self._division  # noqa: B018 (a wrong split file is found here, not in an hour)
+
+    def names(self, split: Split) -> Sequence[str]:
+        """Return the names of a split, sorted; looks at names only."""
+        return self._division.names(split)
+
+    def load(self, name: str) -> Sample:
+        """Return one sample."""
+        files = self._files.get(name)
+        if files is None:
+            close = difflib.get_close_matches(name, self._files, 1)
+            hint = (
+                f"Did you mean '{close[0]}'?" if close else f"It holds {len(self._files)} others."
+            )
+            msg = f"no image named '{name}' in {self.root}. {hint}"
+            raise DataError(msg)
+        return self._sample(files)
+
+    def open(self, source: str) -> Sample:
+        """Return any single image, without lines.
+
+        The ROI is the file in ``fov/`` if the image lies in such a layout,
+        else what `estimate_roi` says.
+        """
+        path = Path(source).expanduser()
+        roi = beside(path, self.options.images, self.options.roi)
+        return self._sample(Files(path.stem, path, roi=roi))
+
+    def notes(self) -> dict[str, str]:
+        """Return that the data are real, and how they were divided."""
+        return {"data": "real", "split": self._division.rule}
+
+    def estimate_roi(self, pixels: NDArray[np.float32]) -> Mask:
+        """Return the pixels that count in an image without an ROI file: here, all.
+
+        Parameters
+        ----------
+        pixels : ndarray of float32, shape (H, W, 1) or (H, W, 3)
+            The image as stored: red, green, blue; integers scaled to [0, 1].
+
+        Returns
+        -------
+        roi : ndarray of bool, shape (H, W)
+        """
+        return np.ones(pixels.shape[:2], dtype=np.bool_)
+
+    @cached_property
+    def _files(self) -> Mapping[str, Files]:
+        o = self.options
+        return find_files(self.root, images=o.images, masks=o.masks, second=o.second, roi=o.roi)
+
+    @cached_property
+    def _division(self) -> Division:
+        o, names = self.options, list(self._files)
+        group = grouping(o.group)
+        file = o.split_file.expanduser() if o.split_file else split_file_of(self.root)
+        if file is None:
+            division = divide(names, group, o.split_fractions)
+        else:
+            division = read_split_file(file, self.root, names, group)
+        counts = ", ".join(f"{len(division.names(s))} {s}" for s in ("train", "val", "test"))
+        log.info("split %s: %s", division.rule, counts)
+        return division
+
+    def _loading_mistakes(self, files: Files) -> list[str]:
+        try:
+            self.load(files.name)
+        except DataError as error:
+            return [str(error)]
+        return []
+
+    def _sample(self, files: Files) -> Sample:
+        from linerefine.loaders.images import read_mask, read_pixels  # Pillow only where used
+
+        pixels = read_pixels(files.image)
+        roi = self.estimate_roi(pixels) if files.roi is None else read_mask(files.roi)
+        masks = {path: read_mask(path) for path in (files.mask, files.second) if path}
+        for path, mask in {files.roi or files.image: roi, **masks}.items():
+            _require_shape(path, mask, files.image, pixels)
+        lines = [resized_mask(mask, self.options.scale) for mask in masks.values()]
+        image, roi = self._image(files.image, pixels, roi)
+        return Sample(files.name, image, roi, lines[0] if lines else None, None, tuple(lines[1:]))
+
+    def _image(
+        self, path: Path, pixels: NDArray[np.float32], roi: Mask
+    ) -> tuple[NDArray[np.float32], Mask]:
+        """Return the channels and the ROI of a sample, on the working grid."""
+        image = selected(pixels, self.channels)
+        wrong = roi & ~np.isfinite(image).all(axis=0)
+        if wrong.any():
+            msg = (
+                f"{path}: {np.count_nonzero(wrong)} pixels that count are NaN or infinite, expected"
+                f" numbers. Mend the file, or leave these pixels out in '{self.options.roi}'."
+            )
+            raise DataError(msg)
+        image = resized(np.where(np.isfinite(image), image, np.float32(0)), self.options.scale)
+        roi = resized_mask(roi, self.options.scale)
+        if not roi.any():
+            msg = f"{path}: no pixel counts, its ROI is empty. Mend it in '{self.options.roi}'."
+            raise DataError(msg)
+        if self.options.normalise:
+            image = normalised(image, roi)
+        image = np.where(roi, -image if self.options.invert else image, np.float32(0))
+        return np.ascontiguousarray(image), roi
+
+
+def _require_shape(path: Path, mask: Mask, image: Path, pixels: NDArray[np.float32]) -> None:
+    """Refuse a mask that does not fit its image, for callers that did not prepare."""
+    if mask.shape != pixels.shape[:2]:
+        given, expected = (" x ".join(map(str, shape)) for shape in (mask.shape, pixels.shape[:2]))
+        msg = f"{path} is {given} pixels, {image} {expected}; must agree."
+        raise DataError(msg)
