@@ -18,10 +18,7 @@ from linerefine.types import Mask
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
-__all__ = ["SUFFIXES", "Header", "read_header", "read_mask", "read_pixels"]
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-"""What counts as an image file; case does not matter."""
+__all__ = ["Header", "read_header", "read_mask", "read_pixels"]
 
 _UNREADABLE = (
     OSError,

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from linerefine.errors import DataError
-from linerefine.loaders.images import SUFFIXES, Header, read_header
 
-__all__ = ["Files", "beside", "check_files", "find_files", "raise_together"]
+if TYPE_CHECKING:
+    from linerefine.loaders.images import Header
+
+__all__ = ["SUFFIXES", "Files", "beside", "check_files", "find_files", "raise_together"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+"""What counts as an image file; case does not matter."""
 
 SHOWN = 20
 """At most so many mistakes are listed one by one."""
@@ -128,6 +134,8 @@ def raise_together(mistakes: Sequence[str], root: Path) -> None:
 
 
 def _header(path: Path, mistakes: list[str]) -> Header | None:
+    from linerefine.loaders.images import read_header  # Pillow only where used
+
     try:
         return read_header(path)
     except DataError as error:
