@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 project = "linerefine"
 author = "linerefine contributors"
 copyright = "linerefine contributors, MIT licence"  # noqa: A001 - Sphinx' name
-release = version("linerefine")
+release = importlib.metadata.version("linerefine")
 
 extensions = [
     "myst_parser",
@@ -24,9 +24,11 @@ extensions = [
 root_doc = "index"
 exclude_patterns = ["_build", "reference/generated"]  # included by pages, not pages themselves
 nitpicky = True
+# Built offline, so without the inventories of other libraries.
+nitpick_ignore_regex = [(r"py:.*", r"(collections|numpy|pandas|pydantic|torch|typing)\..*")]
 default_role = "literal"  # single backticks in docstrings mark code
 
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
 # Docstrings say shape, unit and axis order; a bare `NDArray` says less.

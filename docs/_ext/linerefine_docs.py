@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from linerefine.config import PROTOCOLS, ExperimentConfig
+from linerefine.config import PROTOCOLS, Component, ExperimentConfig
 from linerefine.registry import Registry
 
 if TYPE_CHECKING:
@@ -66,22 +66,21 @@ def default_text(field: FieldInfo) -> str:
         return ", ".join(f"`{getattr(part, 'name', part)}`" for part in value) or "empty"
     if value in ("", {}):
         return "empty"
-    return f"`{value}`".replace("|", "\\|")
+    return f"`{getattr(value, 'name', value)}`".replace("|", "\\|")
 
 
 def nested(field: FieldInfo) -> type[BaseModel] | None:
     """Return the model of a field that is a group of settings, else None."""
     annotation = field.annotation
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return None
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return annotation if is_model and annotation is not Component else None
 
 
 def rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yield one table row per setting, dotted keys for nested ones."""
     for name, field in model.model_fields.items():
         group, key = nested(field), prefix + name
-        if group is not None and not field.is_required():
+        if group is not None:
             yield from rows(group, f"{key}.")
             continue
         what = (field.description or "").replace("|", "\\|")
@@ -94,13 +93,12 @@ def configuration_page() -> str:
     parts, single = [], []
     for name, field in ExperimentConfig.model_fields.items():
         group = nested(field)
-        if group is None or field.is_required() or name == "simulator":
+        if group is None:
             single.append(name)
             continue
         summary = (group.__doc__ or "").strip().splitlines()[0]
         parts.append(f"## {name}\n\n{summary}\n\n{TABLE}" + "\n".join(rows(group, f"{name}.")))
     top = [row for row in rows(ExperimentConfig) if row.split("`")[1] in single]
-    top += [row for row in rows(ExperimentConfig) if row.startswith("| `simulator.")]
     return f"## Top level\n\n{TABLE}" + "\n".join(top) + "\n\n" + "\n\n".join(parts) + "\n"
 
 
@@ -116,17 +114,41 @@ def components_page(registry: Registry) -> str:
     return "\n".join(parts)
 
 
-def protocols_page() -> str:
-    """Return what each protocol of the core pins."""
-    lines = ["| protocol | key | value |", "| --- | --- | --- |"]
-    for name, overrides in PROTOCOLS.items():
-        flat = [f"{group}.{key}" for group, pinned in overrides.items() for key in pinned]
-        values = [value for pinned in overrides.values() for value in pinned.values()]
-        for key, value in zip(flat, values, strict=True):
-            lines.append(f"| `{name}` | `{key}` | `{value}` |")
-        if not flat:
+def flattened(overrides: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and values of nested overrides."""
+    for name, value in overrides.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def overrides_table(kind: str, named: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what each of some named overrides sets."""
+    lines = [f"| {kind} | key | value |", "| --- | --- | --- |"]
+    for name, overrides in named.items():
+        pinned = list(flattened(overrides))
+        lines += [f"| `{name}` | `{key}` | `{value}` |" for key, value in pinned]
+        if not pinned:
             lines.append(f"| `{name}` | *nothing* | |")
     return "\n".join(lines) + "\n"
+
+
+def experiments_page(registry: Registry) -> str:
+    """Return each experiment's components, profiles and protocols."""
+    parts = []
+    for experiment in registry.experiments().values():
+        defaults = experiment.defaults
+        names = ", ".join(f"`{part.name}`" for part in defaults.refiners)
+        parts.append(f"## {experiment.name}\n\n{experiment.summary}\n")
+        parts.append(
+            f"Loader `{defaults.loader.name}`, simulator `{defaults.simulator.name}`, "
+            f"refiners {names}.\n"
+        )
+        for kind, named in (("profile", experiment.profiles), ("protocol", experiment.protocols)):
+            if named:
+                parts.append(overrides_table(kind, named))
+    return "\n".join(parts)
 
 
 def option_row(parameter: click.Parameter) -> str:
@@ -163,10 +185,12 @@ def generate(app: Sphinx) -> None:
     """Write the pages; leave files alone that would not change."""
     folder = Path(app.srcdir) / "reference" / "generated"
     folder.mkdir(parents=True, exist_ok=True)
+    registry = Registry.discover()
     pages = {
         "configuration.md": configuration_page(),
-        "components.md": components_page(Registry.discover()),
-        "protocols.md": protocols_page(),
+        "components.md": components_page(registry),
+        "experiments.md": experiments_page(registry),
+        "protocols.md": overrides_table("protocol", PROTOCOLS),
         "cli.md": cli_page(),
     }
     for name, text in pages.items():
