@@ -18,7 +18,7 @@ from linerefine.types import Mask
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
-__all__ = ["Header", "read_header", "read_mask", "read_pixels"]
+__all__ = ["Header", "read_header", "read_mask", "read_pixels", "read_stored"]
 
 _UNREADABLE = (
     OSError,
@@ -86,6 +86,29 @@ def read_pixels(path: Path) -> NDArray[np.float32]:
     DataError
         If the file is missing, damaged, or not one image of 1 to 4 channels.
     """
+    stored = read_stored(path)
+    return _unit(stored[..., : 3 if stored.shape[-1] >= 3 else 1])
+
+
+def read_stored(path: Path) -> NDArray[Any]:
+    """Return an image's numbers as they are stored, alpha channel included.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, JPEG or TIFF; grey, palette or colour; 8 or 16 bits or floats.
+
+    Returns
+    -------
+    stored : ndarray, shape (H, W, C)
+        In the file's own type; C is 1 (grey), 2 (grey, alpha), 3 (colour) or
+        4 (colour, alpha).
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or not one image of 1 to 4 channels.
+    """
     _require(path)
     try:
         stored = _decode_tiff(path) if _is_tiff(path) else _decode_plain(path)
@@ -93,11 +116,10 @@ def read_pixels(path: Path) -> NDArray[np.float32]:
         raise _unreadable(path, error) from error
     if stored.ndim == 2:
         stored = stored[..., np.newaxis]
-    channels = stored.shape[-1]
-    if stored.ndim != 3 or not 1 <= channels <= 4 or 0 in stored.shape:
+    if stored.ndim != 3 or not 1 <= stored.shape[-1] <= 4 or 0 in stored.shape:
         msg = f"{path} has shape {stored.shape}, expected one image of 1 to 4 channels."
         raise DataError(msg)
-    return _unit(stored[..., : 3 if channels >= 3 else 1])
+    return stored
 
 
 def read_mask(path: Path) -> Mask:
