@@ -87,7 +87,7 @@ class ModelTrained:
     """A refiner is trained; ``path`` holds its weights.
 
     ``model`` is the `linerefine.refiners.base.Refiner` itself, on whatever
-    device it was trained; observers copy it and leave it as it is.
+    device it was trained; observers copy what they keep and leave it as it is.
     """
 
     refiner: str

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from linerefine.refiners.serving import ServedRefiner
 
 __all__ = ["Prompt", "Refiner"]
 
@@ -66,6 +69,12 @@ class Refiner(nn.Module, ABC):
     def forward(self, image: Tensor, prompt: Prompt) -> Tensor:
         """Return ``refine(encode(image), prompt)``; what training calls."""
         return self.refine(self.encode(image), prompt)
+
+    def served(self) -> ServedRefiner:
+        """Return this refiner as a function of one tensor, for model registries."""
+        from linerefine.refiners.serving import ServedRefiner
+
+        return ServedRefiner(self)
 
     @property
     def is_trainable(self) -> bool:

@@ -1,0 +1,227 @@
+"""The place where runs are recorded: named, checked and locked before any work starts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from linerefine.errors import RunError
+
+__all__ = [
+    "artifact_root",
+    "check_server",
+    "check_writable",
+    "claim",
+    "first_line",
+    "is_abandoned",
+    "sqlite_path",
+    "sqlite_uri",
+    "store_lock",
+    "upgrade",
+]
+
+log = logging.getLogger(__name__)
+
+_SQLITE = "sqlite:///"
+LOCK_SECONDS = 120.0
+"""Longest wait for another process that is creating the same store."""
+
+
+def sqlite_uri(path: Path) -> str:
+    """Return the store URI of a database file; spaces and umlauts are fine.
+
+    Raises
+    ------
+    RunError
+        If the path holds ``?`` or ``#``, which a URI cannot carry.
+
+    Examples
+    --------
+    >>> sqlite_uri(Path("/home/anna/my runs/mlflow.db"))
+    'sqlite:////home/anna/my runs/mlflow.db'
+    """
+    absolute = path.expanduser().absolute()
+    if {"?", "#"} & set(str(absolute)):
+        msg = f"the MLflow store {absolute} has '?' or '#' in its path. Choose another --output."
+        raise RunError(msg)
+    return _SQLITE + absolute.as_posix()
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """Return the database file of a sqlite store; None for any other kind.
+
+    Raises
+    ------
+    RunError
+        If the URI names no file.
+    """
+    if not uri.startswith("sqlite:"):
+        return None
+    name = uri.removeprefix(_SQLITE).partition("?")[0]
+    if not uri.startswith(_SQLITE) or not name or name == ":memory:":
+        msg = f"MLflow store '{uri}' names no file; write sqlite:///PATH (tracking.uri)."
+        raise RunError(msg)
+    return Path(name).absolute()
+
+
+def artifact_root(database: Path) -> str:
+    """Return where a sqlite store keeps artifacts: ``mlartifacts`` beside it, as a URI."""
+    return (database.parent / "mlartifacts").as_uri()
+
+
+def is_abandoned(output: Path) -> bool:
+    """Say whether no process of this machine works in a run folder."""
+    place = output / "mlflow.lock"
+    if not place.exists():
+        return True
+    lock = FileLock(place, timeout=0)
+    try:
+        lock.acquire()
+    except (Timeout, OSError):
+        return False
+    lock.release()
+    return True
+
+
+def claim(output: Path) -> FileLock:
+    """Hold a run folder until the lock is released or the process ends.
+
+    Raises
+    ------
+    RunError
+        If another process holds it, or it cannot be written.
+    """
+    # Released by whichever thread ends the run, so it must not be thread-local.
+    lock = FileLock(output / "mlflow.lock", timeout=0, thread_local=False)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        msg = f"another process works in {output}. Wait for it, or choose another --output."
+        raise RunError(msg) from error
+    except OSError as error:
+        msg = f"cannot write the run folder {output}: {error.strerror}. Choose another --output."
+        raise RunError(msg) from error
+    return lock
+
+
+@contextmanager
+def store_lock(database: Path) -> Iterator[None]:
+    """Hold a store alone while it is created or upgraded.
+
+    The lock lies beside the database and ends with the process, however it ends.
+
+    Raises
+    ------
+    RunError
+        If the folder cannot be written, or another process holds the lock for
+        longer than two minutes.
+    """
+    lock = FileLock(f"{database}.lock", timeout=LOCK_SECONDS)
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        msg = (
+            f"another process has been setting up the MLflow store {database} for "
+            f"{LOCK_SECONDS:.0f} s. Wait for it, or end it."
+        )
+        raise RunError(msg) from error
+    except OSError as error:
+        raise _unwritable(database, error.strerror or str(error)) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def check_writable(database: Path) -> None:
+    """Check that a database file can be written, or made.
+
+    Raises
+    ------
+    RunError
+        If it is no database, read-only, or locked for longer than 20 s.
+    """
+    try:
+        # Autocommit, so that the transaction below is the only one.
+        connection = sqlite3.connect(database, timeout=20, isolation_level=None)
+        with closing(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.execute("ROLLBACK")
+        if not os.access(database, os.W_OK):
+            raise _unwritable(database, "the file is read-only")
+    except sqlite3.Error as error:
+        raise _unwritable(database, str(error)) from error
+
+
+def check_server(uri: str, *, seconds: float = 10.0) -> None:
+    """Check that a tracking server answers.
+
+    Raises
+    ------
+    RunError
+        If nobody answers in time.
+    """
+    try:
+        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=seconds).close()
+    except urllib.error.HTTPError:
+        return  # it answered; whether it lets us in shows with the first request
+    except (OSError, ValueError) as error:
+        msg = (
+            f"the MLflow server '{uri}' does not answer: {error}. Start it, correct "
+            f"tracking.uri, or pass --set tracking.enabled=false."
+        )
+        raise RunError(msg) from error
+
+
+def upgrade(uri: str, database: Path) -> None:
+    """Bring an old database up to date with the installed MLflow, after copying it.
+
+    Raises
+    ------
+    RunError
+        If that fails, as it does for a database of a newer MLflow.
+    """
+    saved = database.with_name(f"{database.name}.{time.strftime('%Y%m%d-%H%M%S')}.backup")
+    try:
+        shutil.copy2(database, saved)
+    except OSError as error:
+        raise _unwritable(database, error.strerror or str(error)) from error
+    log.warning("bringing the MLflow store %s up to date; its old state is %s", database, saved)
+    words = [sys.executable, "-m", "mlflow", "db", "upgrade", uri]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        msg = (
+            f"the MLflow store {database} is of another version of MLflow and cannot be brought "
+            f"up to date ({reason}); its old state is {saved}. Choose another tracking.uri, or "
+            f"install a newer mlflow."
+        )
+        raise RunError(msg)
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says first, as a sentence."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300].rstrip(".") + "."
+
+
+def _unwritable(database: Path, reason: str) -> RunError:
+    return RunError(
+        f"cannot write the MLflow store {database}: {reason}. Choose another --output or "
+        f"tracking.uri, or pass --set tracking.enabled=false."
+    )

@@ -1,0 +1,171 @@
+"""A run that never happened, as events: two refiners, two repeats, two images."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from linerefine.events import (
+    EpochFinished,
+    Event,
+    Note,
+    RoundFinished,
+    RunFinished,
+    RunStarted,
+    SessionFinished,
+    SessionKey,
+    SessionsPlanned,
+    SessionStarted,
+    Working,
+)
+from linerefine.tracking.store import sqlite_uri
+from linerefine.types import Operation, Round, Stroke, Tile
+
+CONFIG = {
+    "profile": "quick",
+    "seed": 0,
+    "loader": {"name": "mirrors", "options": {"root": None, "channels": ["depth"]}},
+    "refiners": (
+        {"name": "unet", "options": {"network": {"encoder": "tiny"}}},
+        {"name": "echo", "options": {}},
+    ),
+    "metrics": ({"name": "pfm", "options": {}}, {"name": "iou", "options": {}}),
+    "session": {"crop": 64},
+}
+TAGS = {"data": "phantom", "profile": "quick", "device": "cpu", "git": "abc123"}
+SUMMARY = {
+    "metric": "pfm",
+    "refiners": {
+        "unet": {
+            "images": {"mirror 1": {"max_gain": 0.071, "workload_reduction": float("nan")}},
+            "mean": {"max_gain": 0.0625, "reached": 3},
+        }
+    },
+    "seconds": 12.5,
+    "finished": True,
+}
+IMAGES = {"mirror 1": 6, "mirror 2": 4}
+GAINS = {"unet": 0.08, "echo": 0.0}
+
+
+def fake_rounds(key: SessionKey, count: int | None = None) -> list[Round]:
+    """Return the rounds of a session; any key has numbers of its own, always the same."""
+    count = IMAGES[key.image] if count is None else count
+    chance = np.random.default_rng([key.repeat, len(key.refiner), *key.image.encode()])
+    rounds = []
+    effort, length = 0, 0.0
+    for index in range(count + 1):
+        stroke = tile = None
+        if index:
+            path = np.cumsum(chance.integers(0, 2, (5, 2)), axis=0) + 32 * index
+            operation = Operation.ADD if index % 3 else Operation.ERASE
+            stroke = Stroke(path, 2.5, operation, "disc" if index % 2 else "cross")
+            tile = Tile(0, 64 * index, 64, 64 * index + 64)
+            effort += int(chance.integers(20, 40))
+            length += stroke.length
+        manual = 0.5 + 0.03 * index + 0.001 * key.repeat
+        refined = manual * (1 + GAINS[key.refiner] * index / count) if count else manual
+        iou = float("nan") if index == 0 else manual / 2
+        rounds.append(
+            Round(
+                index,
+                tile,
+                stroke,
+                effort,
+                length,
+                {"pfm": manual, "iou": iou},
+                {"pfm": refined, "iou": iou},
+                {"network": 0.01 * index, "score": 0.002} if index else {},
+            )
+        )
+    return rounds
+
+
+def all_keys() -> list[SessionKey]:
+    """Return the sessions in the order a run does them."""
+    return [
+        SessionKey(refiner, repeat, image)
+        for refiner in GAINS
+        for image in IMAGES
+        for repeat in range(2)
+    ]
+
+
+def session_events(key: SessionKey) -> list[Event]:
+    """Return what one session announces."""
+    rounds = fake_rounds(key)
+    finished = SessionFinished(
+        key, len(rounds) - 1, "budget spent", {"max_gain": GAINS[key.refiner]}
+    )
+    return [SessionStarted(key, 10), *(RoundFinished(key, r) for r in rounds), finished]
+
+
+def epoch_events(network: str, first: int = 1, last: int = 3) -> list[Event]:
+    """Return the epochs of one network."""
+    return [
+        EpochFinished(network, epoch, 3, {"loss": 1 / epoch, "val_pfm": 0.2 * epoch}, epoch != 2)
+        for epoch in range(first, last + 1)
+    ]
+
+
+@pytest.fixture
+def stream():
+    """Return a maker of whole runs: ``stream(output, **changes)`` gives the events."""
+
+    def make(
+        output: Path,
+        *,
+        status: str = "finished",
+        stop_after: int | None = None,
+        planned: bool = True,
+        resumed: bool = False,
+    ) -> list[Event]:
+        keys = all_keys()
+        events: list[Event] = [
+            Working("reading", 0, 2),
+            RunStarted("mirrors", output, CONFIG, TAGS, resumed),
+            Note("phantoms only", "warning"),
+            *epoch_events("segmenter"),
+            *epoch_events("unet"),
+        ]
+        events += [SessionsPlanned(tuple(keys))] if planned else []
+        for key in keys[:stop_after]:
+            events += session_events(key)
+        summary = SUMMARY if status == "finished" else {}
+        return [*events, RunFinished(status, summary, "" if status == "finished" else "why")]
+
+    return make
+
+
+@pytest.fixture
+def rounds_of():
+    """Return the rounds that a session of `stream` holds."""
+    return fake_rounds
+
+
+@pytest.fixture
+def keys():
+    """Return the sessions of `stream`."""
+    return all_keys()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """Return a database that MLflow has just made; making one takes seconds."""
+    from linerefine.tracking.mlflow import open_client
+
+    path = tmp_path_factory.mktemp("template") / "mlflow.db"
+    open_client(sqlite_uri(path))
+    return path
+
+
+@pytest.fixture
+def store(empty_store, tmp_path):
+    """Return the URI of an empty store in a folder with a space in its name."""
+    folder = tmp_path / "my runs"
+    folder.mkdir()
+    shutil.copy(empty_store, folder / "mlflow.db")
+    return sqlite_uri(folder / "mlflow.db")
