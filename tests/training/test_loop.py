@@ -29,8 +29,9 @@ class Interrupt:
 
 
 def at_step(number):
-    return Interrupt(lambda e: isinstance(e, Working) and e.what.startswith("training")
-                     and e.done == number)
+    return Interrupt(
+        lambda e: isinstance(e, Working) and e.what.startswith("training") and e.done == number
+    )
 
 
 def without_time(history):
@@ -186,9 +187,10 @@ def test_an_interrupt_within_a_step_leaves_the_state_before_it(
         if len(calls) == 3:
             raise KeyboardInterrupt  # running means have moved, weights have not
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(torch.Tensor, "backward", interrupted)
-        segment(new_segmenter(), tmp_path / "broken")
+        with pytest.raises(KeyboardInterrupt):
+            segment(new_segmenter(), tmp_path / "broken")
     resumed = new_segmenter()
     segment(resumed, tmp_path / "broken")
     assert same_weights(weights(resumed), weights(straight))
@@ -208,9 +210,10 @@ def test_an_interrupt_within_an_update_falls_back_on_the_last_checkpoint(
             raise KeyboardInterrupt
         return step(self, *args, **kwargs)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(torch.optim.Adam, "step", interrupted)
-        segment(new_segmenter(), tmp_path / "broken", checkpoint_seconds=1e-9)
+        with pytest.raises(KeyboardInterrupt):
+            segment(new_segmenter(), tmp_path / "broken", checkpoint_seconds=1e-9)
     events, resumed = [], new_segmenter()
     segment(resumed, tmp_path / "broken", observers=[events.append])
     assert Note("training segmenter: going on at epoch 1, step 3") in events
@@ -286,8 +289,9 @@ def test_training_stops_when_nothing_improves(segment, new_segmenter, tmp_path, 
     assert last == Working("training segmenter", 50, 50)
 
 
-def test_where_lower_is_better_the_lowest_wins(segment, new_segmenter, overlap, tmp_path,
-                                               monkeypatch):
+def test_where_lower_is_better_the_lowest_wins(
+    segment, new_segmenter, overlap, tmp_path, monkeypatch
+):
     from linerefine.training.tasks import SegmenterTask
 
     class Distance(type(overlap)):
@@ -300,9 +304,7 @@ def test_where_lower_is_better_the_lowest_wins(segment, new_segmenter, overlap, 
 
 
 def test_without_a_number_of_steps_every_patch_is_seen_once(segment, new_segmenter, sets, tmp_path):
-    result = segment(
-        new_segmenter(), tmp_path, steps_per_epoch=None, batch_size=6, max_epochs=1
-    )
+    result = segment(new_segmenter(), tmp_path, steps_per_epoch=None, batch_size=6, max_epochs=1)
     assert len(sets[0]) == 16
     assert result.steps == 3
 
@@ -316,13 +318,23 @@ def test_a_training_leaves_the_global_random_state_alone(either, tmp_path):
     assert pickle.dumps(np.random.get_state()) == before[1]
 
 
-def test_a_refiner_leaves_the_segmenter_as_it_was(sets, brief, overlap, new_segmenter,
-                                                  new_refiner, tmp_path):
+def test_a_refiner_leaves_the_segmenter_as_it_was(
+    sets, brief, overlap, new_segmenter, new_refiner, tmp_path
+):
     segmenter = new_segmenter().train()
     before = weights(segmenter)
     fit_refiner(
-        new_refiner(), segmenter, *sets, brief, name="unet", simulator=Longest(), metric=overlap,
-        metric_name="iou", device=CPU, seed=0, folder=tmp_path,
+        new_refiner(),
+        segmenter,
+        *sets,
+        brief,
+        name="unet",
+        simulator=Longest(),
+        metric=overlap,
+        metric_name="iou",
+        device=CPU,
+        seed=0,
+        folder=tmp_path,
     )
     assert same_weights(before, weights(segmenter))
     assert segmenter.training
@@ -467,8 +479,7 @@ def test_the_refiner_learns_what_strokes_mean_and_beats_pasting_them(
         batch_size=2, steps_per_epoch=20, max_epochs=3, validation_passes=3, learning_rate=3e-3
     )
     segmenter = new_segmenter()
-    common = {"metric": overlap, "metric_name": "iou", "device": CPU, "seed": 0,
-              "folder": tmp_path}
+    common = {"metric": overlap, "metric_name": "iou", "device": CPU, "seed": 0, "folder": tmp_path}
     # Few steps: what nobody can see must stay missing for the refiner to find.
     fit_segmenter(segmenter, train, val, config.model_copy(update={"max_epochs": 1}), **common)
     result = fit_refiner(

@@ -30,8 +30,9 @@ def test_dice_inside_a_roi_equals_the_authors_with_the_rest_ignored():
 
 def test_dice_is_pooled_over_the_batch_not_averaged():
     logits, target, roi = batch()
-    single = torch.stack([dice_loss(*(part[k : k + 1] for part in (logits, target, roi)))
-                          for k in range(3)])
+    single = torch.stack(
+        [dice_loss(*(part[k : k + 1] for part in (logits, target, roi))) for k in range(3)]
+    )
     assert not torch.isclose(dice_loss(logits, target, roi), single.mean())
 
 
