@@ -98,8 +98,10 @@ def test_unknown_pretrained_weights_are_refused():
 
 
 def test_weights_that_cannot_be_downloaded_name_the_remedy(monkeypatch):
+    reason = "no route"
+
     def offline(*args, **kwargs):
-        raise URLError("no route")
+        raise URLError(reason)
 
     monkeypatch.setattr(smp, "create_model", offline)
     config = NetworkConfig(encoder="resnet18", encoder_weights="imagenet")
