@@ -100,7 +100,9 @@ class TestProfile:
             raise AssertionError
 
         assert resolve(registry, "folder", device="cpu", has_cuda=has_cuda).profile == "quick"
-        assert resolve(registry, "folder", sets=["device=cpu"], has_cuda=has_cuda).profile == "quick"
+        assert (
+            resolve(registry, "folder", sets=["device=cpu"], has_cuda=has_cuda).profile == "quick"
+        )
 
     def test_an_option_wins_over_the_file_and_set_over_both(self, registry, tmp_path):
         file = tmp_path / "mine.toml"
@@ -158,7 +160,9 @@ class TestComponents:
         assert unet.options["network"]["decoder_channels"] == [64, 48, 32, 16, 16]
 
     def test_another_name_drops_the_options_before_it(self, registry):
-        config = resolved(registry, sets=["simulator.options.max_length=7", "simulator.name=longest"])
+        config = resolved(
+            registry, sets=["simulator.options.max_length=7", "simulator.name=longest"]
+        )
         assert config.simulator.name == "longest"
         assert config.simulator.options["max_length"] == 7
         assert "nib" not in config.simulator.options
@@ -235,7 +239,10 @@ class TestMistakes:
             ("loader=leaves", "loader is 'leaves', expected a table (set by --set)."),
             ("loader.name=3", "loader.name is 3, expected text (set by --set)."),
             ("simulator.options=3", "simulator.options is 3, expected a table (set by --set)."),
-            ("refiners.1.name=unet", "refiners has no entry '1' (set by --set). refiners holds unet."),
+            (
+                "refiners.1.name=unet",
+                "refiners has no entry '1' (set by --set). refiners holds unet.",
+            ),
             (
                 "metrics.1.name=pfm",
                 "metrics.1.name is 'pfm' again, expected each name once (set by --set).",
@@ -259,7 +266,10 @@ class TestMistakes:
                 "patches_per_tile, train_cols, train_rows.",
             ),
             ("=3", "--set is '=3', expected KEY=VALUE such as training.max_epochs=3."),
-            ("seed..x=3", "--set is 'seed..x=3', expected KEY=VALUE such as training.max_epochs=3."),
+            (
+                "seed..x=3",
+                "--set is 'seed..x=3', expected KEY=VALUE such as training.max_epochs=3.",
+            ),
         ],
     )
     def test_each_says_where_what_came_and_what_was_expected(self, registry, assignment, line):
@@ -275,7 +285,9 @@ class TestMistakes:
         assert found == ["loader.options.root is missing. Pass --data-root DIR."]
 
     def test_an_unknown_experiment_is_refused(self, registry):
-        expected = r"^no experiment named 'leavs'\. Did you mean 'leaves'\? Available: folder, leaves\.$"
+        expected = (
+            r"^no experiment named 'leavs'\. Did you mean 'leaves'\? Available: folder, leaves\.$"
+        )
         with pytest.raises(lr.UnknownNameError, match=expected):
             resolve(registry, "leavs")
 
@@ -285,7 +297,9 @@ class TestMistakes:
         assert " ..." in line
 
     def test_a_missing_file_and_one_that_is_not_toml(self, registry, tmp_path):
-        with pytest.raises(lr.ConfigError, match=r"cannot read the configuration .*no\.toml: No such"):
+        with pytest.raises(
+            lr.ConfigError, match=r"cannot read the configuration .*no\.toml: No such"
+        ):
             resolved(registry, file=tmp_path / "no.toml")
         bad = tmp_path / "bad.toml"
         bad.write_text("seed = = 3\n")
@@ -370,7 +384,9 @@ class TestFiles:
             training=lr.TrainingConfig(steps_per_epoch=steps),
             segmenter=lr.SegmenterConfig(
                 checkpoint=checkpoint,
-                network=lr.NetworkConfig(decoder_channels=None if widths is None else tuple(widths)),
+                network=lr.NetworkConfig(
+                    decoder_channels=None if widths is None else tuple(widths)
+                ),
             ),
         )
         file = tmp_path_factory.mktemp("configs") / "config.toml"
@@ -392,7 +408,9 @@ class TestFiles:
     def test_a_complete_file_and_another_profile_contradict_each_other(self, registry, tmp_path):
         file = tmp_path / "config.toml"
         file.write_text(dump_config(resolved(registry, "folder", profile="quick")))
-        found = mistakes(registry, name="folder", file=file, profile="paper", sets=["protocol=paper"])
+        found = mistakes(
+            registry, name="folder", file=file, profile="paper", sets=["protocol=paper"]
+        )
         assert found == [
             f"profile is 'paper' (set by --profile), but {file} names every setting and was made "
             "with 'quick'. Drop one of the two.",

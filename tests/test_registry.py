@@ -124,7 +124,9 @@ class TestBrokenPlugins:
         (tmp_path / "linerefine_bad.py").write_text("def broken(:\n")
         info = tmp_path / "linerefine_bad-0.1.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: linerefine-bad\nVersion: 0.1\n")
+        (info / "METADATA").write_text(
+            "Metadata-Version: 2.1\nName: linerefine-bad\nVersion: 0.1\n"
+        )
         (info / "entry_points.txt").write_text("[linerefine]\nbad = linerefine_bad\n")
         monkeypatch.syspath_prepend(str(tmp_path))
         registry = Registry.discover()
@@ -137,19 +139,32 @@ class TestBrokenPlugins:
             raise SystemExit(3)
 
         broken = plugin(linerefine_metrics=leave)
-        assert Registry([broken]).problems[0].startswith(
-            "plugin fake raises in linerefine_metrics: SystemExit: 3"
+        assert (
+            Registry([broken])
+            .problems[0]
+            .startswith("plugin fake raises in linerefine_metrics: SystemExit: 3")
         )
 
     @pytest.mark.parametrize(
         ("returned", "problem"),
         [
-            ([{"name": "x"}], r"linerefine_metrics returns {'name': 'x'}, expected linerefine\.Entry"),
+            (
+                [{"name": "x"}],
+                r"linerefine_metrics returns {'name': 'x'}, expected linerefine\.Entry",
+            ),
             (metric_entry(), "^$"),
             ([metric_entry("My Metric")], r"returns the name 'My Metric', expected snake_case"),
-            ([metric_entry(""), ], r"returns the name '', expected snake_case such as 'my_metric'"),
+            (
+                [
+                    metric_entry(""),
+                ],
+                r"returns the name '', expected snake_case such as 'my_metric'",
+            ),
             ([lr.Entry("a", "s", "no factory")], r"gives 'a' a factory that cannot be called"),
-            ([lr.Entry("a", "s", print, dict)], r"options that are no subclass of linerefine\.Options"),
+            (
+                [lr.Entry("a", "s", print, dict)],
+                r"options that are no subclass of linerefine\.Options",
+            ),
             ([lr.Entry("a", None, print)], r"gives 'a' a summary that is no text"),
             ([metric_entry(), metric_entry()], r"offers metric 'area' twice"),
         ],
@@ -163,7 +178,7 @@ class TestBrokenPlugins:
         assert "gives 'a' defaults that are no ExperimentConfig" in Registry([wrong]).problems[0]
 
     def test_an_unmarked_hook_is_refused(self):
-        unmarked = SimpleNamespace(linerefine_loaders=lambda: [], __name__="fake")
+        unmarked = SimpleNamespace(linerefine_loaders=lambda: (), __name__="fake")
         expected = "plugin fake: linerefine_loaders is not marked with @linerefine.hookimpl."
         assert Registry([unmarked]).problems == (expected,)
 
@@ -172,8 +187,10 @@ class TestBrokenPlugins:
         assert problem.startswith("plugin fake implements no hook. Mark a function named after")
 
     def test_a_hook_without_near_spelling_lists_all(self):
-        (problem,) = Registry([plugin(qwertz=lambda: [])]).problems
-        assert "implements qwertz; the hooks are linerefine_loaders, linerefine_simulators" in problem
+        (problem,) = Registry([plugin(qwertz=lambda: ())]).problems
+        assert (
+            "implements qwertz; the hooks are linerefine_loaders, linerefine_simulators" in problem
+        )
 
     def test_a_hook_with_other_parameters_is_refused(self):
         (problem,) = Registry([plugin(linerefine_loaders=lambda config: [])]).problems
