@@ -161,7 +161,7 @@ class Longest(UserSimulator):
         path = sub_path(segment, self.options.max_length, centre)
         return Stroke(path, self._half_width(rng), operation, self.options.tip)
 
-    def _half_width(self, rng: np.random.Generator) -> float:  # noqa: ARG002 (for subclasses)
+    def _half_width(self, rng: np.random.Generator) -> float:
         """Return the half-width of the next stroke; for subclasses to draw at random."""
         return self.options.half_width
 
