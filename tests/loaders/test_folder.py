@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,9 +14,6 @@ from pydantic import ValidationError
 
 from linerefine.errors import DataError
 from linerefine.loaders.folder import Folder, FolderOptions
-
-SHARED = Path(os.environ.get("LINEREFINE_SHARED", Path(__file__).parents[2].parent / "shared"))
-CHASE = SHARED / "data" / "chasedb1"
 
 
 def folder(root, **options):
@@ -269,9 +264,8 @@ def test_samples_do_not_share_memory(layout):
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not CHASE.is_dir(), reason=f"{CHASE} is not here")
-def test_real_photographs_are_read_and_divided():
-    loader = folder(CHASE, group=r"(Image_\d+)[LR]")
+def test_real_photographs_are_read_and_divided(shared):
+    loader = folder(shared / "data" / "chasedb1", group=r"(Image_\d+)[LR]")
     loader.prepare(silent)
     train, val, test = (loader.names(split) for split in ("train", "val", "test"))
     assert len(train) + len(val) == 20

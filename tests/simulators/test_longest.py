@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,8 +20,6 @@ from linerefine.types import Operation
 
 ADD, ERASE = frozenset({Operation.ADD}), frozenset({Operation.ERASE})
 BOTH = ADD | ERASE
-SHARED = Path(os.environ.get("LINEREFINE_SHARED", Path(__file__).parents[2].parent / "shared"))
-REFERENCE = SHARED / "reference" / "reference.npz"
 
 
 def drawing(*rows: str) -> np.ndarray:
@@ -300,10 +296,9 @@ def test_a_call_is_quick():
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not REFERENCE.is_file(), reason=f"{REFERENCE} is not here")
 @pytest.mark.parametrize(("stack", "width"), [("tile", 256), ("big", 1024)])
-def test_longest_errors_are_the_authors(stack, width):
-    with np.load(REFERENCE) as reference:
+def test_longest_errors_are_the_authors(shared, stack, width):
+    with np.load(shared / "reference" / "reference.npz") as reference:
         masks = {
             part: np.unpackbits(reference[f"{stack}_{part}"], axis=-1)[..., :width].astype(bool)
             for part in ("gt", "pred", "add_longest", "erase_longest")
