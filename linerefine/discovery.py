@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
@@ -227,7 +228,13 @@ def _check_once(plugin: Plugin, offers: Iterable[Offer]) -> None:
 def _broken(plugin: Plugin, what: str, error: BaseException) -> PluginError:
     """Return the error for a plugin whose own code raised; the log keeps the traceback."""
     logger.debug("plugin %s %s", plugin, what, exc_info=error)
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<")  # the import system's own
+        and "importlib" not in Path(frame.filename).parts
+        and frame.filename != __file__
+    ]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     if isinstance(error, SyntaxError):
         place = f" ({error.filename}, line {error.lineno})"

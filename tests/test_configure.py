@@ -322,6 +322,8 @@ class TestValues:
             ("null", None),
             ("[1, 2]", [1, 2]),
             ("{a = 1}", {"a": 1}),
+            ('[{"name": "pfm"}]', [{"name": "pfm"}]),
+            ("[1, 2", "[1, 2"),
             ("'quoted = text'", "quoted = text"),
             ("resnet18", "resnet18"),
             ("/a/path with spaces", "/a/path with spaces"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ def parse_assignment(text: str) -> Assignment | Mistake:
 
 
 def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever a user may type
-    """Return a value as TOML reads it; what is no TOML is plain text.
+    """Return a value as TOML or else JSON reads it; what is neither is plain text.
 
     ``None`` and ``null`` are none, ``True`` and ``False`` booleans; dates stay
     text, since no setting is a date.
@@ -48,9 +49,16 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever a user may type
     try:
         parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
-        return text
+        return _as_json(text) if text[:1] in {"[", "{"} else text
     value = parsed["value"]
     return text if len(parsed) > 1 or isinstance(value, (date, datetime, time)) else value
+
+
+def _as_json(text: str) -> Any:  # noqa: ANN401 - whatever a user may type
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 class Layers:

@@ -103,7 +103,10 @@ def linerefine_experiments() -> Iterator[lr.Experiment]:
         loader=lr.Component(name="leaves"), simulator=lr.Component(name="pen", options={"nib": 3})
     )
     profiles = {
-        "quick": {"training": {"max_epochs": 2, "steps_per_epoch": 5}, "loader": {"options": {"dpi": 300}}},
+        "quick": {
+            "training": {"max_epochs": 2, "steps_per_epoch": 5},
+            "loader": {"options": {"dpi": 300}},
+        },
         "wrong": {"training": {"max_epochs": 0}},
     }
     protocols = {"paper": {"simulator": {"options": {"nib": 1.5}}}, "botanist": {"seed": 7}}

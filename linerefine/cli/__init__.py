@@ -1,0 +1,6 @@
+"""The command line: parse, call, print. What it calls is imported when it is called."""
+
+from linerefine.cli.commands import app
+from linerefine.cli.main import main
+
+__all__ = ["app", "main"]

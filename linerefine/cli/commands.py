@@ -1,0 +1,214 @@
+"""The commands and their options; each hands over to a module that does the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linerefine.cli.options import (
+    AsJson,
+    Block,
+    ConfigFile,
+    DataRoot,
+    Device,
+    Experiment,
+    Profile,
+    Refiners,
+    Repeats,
+    Seed,
+    Sets,
+    config_options,
+)
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="linerefine",
+    epilog="Start with: linerefine plugins, then linerefine run EXPERIMENT.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(
+    name="config", help="Look at settings.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(config_app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from linerefine import __version__
+        from linerefine.cli.output import say
+
+        say(f"linerefine {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help="A person and a network trace thin lines together.")
+def _linerefine(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
+@app.command(short_help="Train, simulate corrections, report.")
+def run(
+    experiment: Experiment,
+    data_root: DataRoot = None,
+    profile: Profile = None,
+    refiner: Refiners = None,
+    seed: Seed = None,
+    repeats: Repeats = None,
+    set_: Sets = None,
+    config: ConfigFile = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="DIR", help="Run folder. Without it: runs/<time>-<experiment>."
+        ),
+    ] = None,
+    device: Device = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the run in --output; without that, with the newest unfinished one.",
+        ),
+    ] = False,
+    block: Block = None,
+) -> None:
+    """Train the networks, let a simulated person correct whole images, report.
+
+    Tables go to stdout, everything else to the run folder and to MLflow.
+    Ctrl-C keeps what is finished; --resume goes on.
+    """
+    from linerefine.cli.running import run_command
+
+    options = config_options(
+        profile=profile,
+        data_root=data_root,
+        refiner=refiner,
+        seed=seed,
+        repeats=repeats,
+        sets=set_,
+        config=config,
+        device=device,
+    )
+    run_command(experiment, options, output=output, resume=resume, blocked=block or ())
+
+
+@app.command(short_help="Predict images nobody has annotated.")
+def predict(
+    experiment: Experiment,
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE_OR_SCAN", show_default=False, help="What to predict."),
+    ],
+    run: Annotated[
+        Path,
+        typer.Option("--run", metavar="RUN", help="Run folder that holds the trained network."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", metavar="DIR", help="Folder for masks and probability maps.")
+    ],
+    device: Device = None,
+    block: Block = None,
+) -> None:
+    """Write a mask and a probability map for images that nobody has annotated."""
+    from linerefine.cli.predicting import predict_command
+
+    predict_command(
+        experiment, sources, run=run, output=output, device=device or "auto", blocked=block or ()
+    )
+
+
+@app.command(short_help="List what is installed.")
+def plugins(as_json: AsJson = False, block: Block = None) -> None:
+    """List what is installed, and what is wrong with it."""
+    from linerefine.cli.listing import plugins_command
+
+    plugins_command(as_json=as_json, blocked=block or ())
+
+
+@config_app.command("show", short_help="Print every setting of an experiment.")
+def config_show(
+    experiment: Experiment,
+    data_root: DataRoot = None,
+    profile: Profile = None,
+    refiner: Refiners = None,
+    seed: Seed = None,
+    repeats: Repeats = None,
+    set_: Sets = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    block: Block = None,
+) -> None:
+    """Print every setting that `linerefine run` would use, as TOML for --config."""
+    from linerefine.cli.listing import config_command
+
+    options = config_options(
+        profile=profile,
+        data_root=data_root,
+        refiner=refiner,
+        seed=seed,
+        repeats=repeats,
+        sets=set_,
+        config=config,
+        device=device,
+    )
+    config_command(experiment, options, blocked=block or ())
+
+
+@app.command(short_help="Score masks against references.")
+def score(
+    prediction: Annotated[
+        Path,
+        typer.Argument(metavar="PREDICTION", show_default=False, help="Mask, or a folder."),
+    ],
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="TARGET", show_default=False, help="Reference, or a folder."),
+    ],
+    roi: Annotated[
+        Path | None,
+        typer.Option("--roi", metavar="ROI", help="Mask of the pixels that count, or a folder."),
+    ] = None,
+    as_json: AsJson = False,
+    block: Block = None,
+) -> None:
+    """Score masks by every registered metric; folders are matched by stem.
+
+    A pixel is line if it is above one half: of 1 if nothing is above 1, else
+    of 255 or 65535. Of drawings on a transparent ground the opacity counts.
+    """
+    from linerefine.cli.scoring import score_command
+
+    score_command(prediction, target, roi=roi, as_json=as_json, blocked=block or ())
+
+
+@app.command(short_help="Show the runs in MLflow.")
+def ui(
+    store: Annotated[
+        str,
+        typer.Option(
+            "--store", metavar="STORE", help="MLflow store: a URI, a database, or a run's folder."
+        ),
+    ] = "runs",
+    host: Annotated[
+        str, typer.Option("--host", metavar="NAME", help="Where to listen.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="N", help="Where to listen.")] = 5000,
+) -> None:
+    """Show the runs in MLflow's own pages, until Ctrl-C."""
+    from linerefine.cli.showing import ui_command
+
+    ui_command(store, host=host, port=port)

@@ -1,0 +1,230 @@
+"""``linerefine run``: settings, run folder, observers; then the experiment itself."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linerefine.cli.output import complain, error_console, result_console, say
+from linerefine.cli.plugins import usable_registry
+from linerefine.cli.stopped import Stopped
+from linerefine.config import ExperimentConfig
+from linerefine.configure import cuda_is_available, resolve
+from linerefine.errors import DeviceError, RunError
+
+if TYPE_CHECKING:
+    from linerefine.events import Observer
+    from linerefine.hooks import Experiment
+    from linerefine.registry import Registry
+    from linerefine.report import RunResult
+
+__all__ = ["latest_unfinished", "new_folder", "run_command"]
+
+RUNS = Path("runs")
+
+
+def run_command(
+    experiment: str,
+    options: Mapping[str, Any],
+    *,
+    output: Path | None,
+    resume: bool,
+    blocked: Collection[str],
+) -> None:
+    """Run an experiment from the command line."""
+    registry = usable_registry(blocked)
+    chosen = registry.experiment(experiment)
+    begun = _begun(output, experiment) if resume else None
+    if begun is not None and options["file"] is None:
+        # What was asked for then holds now, unless it is asked for otherwise.
+        options = {**options, "file": begun / "config.toml"}
+    config = resolve(registry, experiment, **options)
+    _check_device(config)
+    was_there = output is not None and output.exists()
+    folder = begun or new_folder(output, experiment)
+    try:
+        uri = _store(config, folder)
+        complain(_plan(experiment, config, folder, uri, resumed=resume))
+        result = _result(chosen, config, registry, folder, uri, resume=resume)
+    except KeyboardInterrupt as interrupt:
+        msg = (
+            f"interrupted; finished work is kept in {folder}; go on with "
+            f"linerefine run {experiment} --output {shlex.quote(str(folder))} --resume"
+        )
+        raise Stopped(msg) from interrupt
+    finally:
+        if not was_there:
+            with suppress(OSError):  # refused unless nothing was written
+                folder.rmdir()
+    _print_outcome(result, folder, uri)
+
+
+def new_folder(
+    output: Path | None, experiment: str, *, now: Callable[[], datetime] = datetime.now
+) -> Path:
+    """Return a folder for a new run, made and found writable.
+
+    Parameters
+    ----------
+    output : Path or None
+        As the user wants it; None makes ``runs/<time>-<experiment>``.
+    experiment : str
+        Name of the experiment.
+    now : callable
+        The clock.
+
+    Raises
+    ------
+    RunError
+        If it holds something already or cannot be written.
+    """
+    folder = output
+    try:
+        if folder is None:
+            folder = _stamped(experiment, now())
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        is_empty = not any(folder.iterdir())
+    except OSError as error:
+        place = folder or RUNS
+        msg = f"cannot write the run folder {place}: {error.strerror}. Choose another --output."
+        raise RunError(msg) from error
+    if not is_empty:
+        msg = (
+            f"{folder} is not empty. Pass --resume to go on with the run in it, "
+            f"or another --output."
+        )
+        raise RunError(msg)
+    return folder
+
+
+def latest_unfinished(root: Path, experiment: str) -> Path | None:
+    """Return the newest run folder of an experiment that nobody finished or works in.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of run folders named ``<time>-<experiment>``.
+    experiment : str
+        Name of the experiment.
+
+    Returns
+    -------
+    folder : Path or None
+        It holds ``config.toml`` but no ``summary.json``; None if there is none.
+    """
+    from linerefine.tracking.store import is_abandoned
+
+    candidates = [
+        config.parent
+        for config in root.glob(f"*-{experiment}/config.toml")
+        if not (config.parent / "summary.json").exists() and is_abandoned(config.parent)
+    ]
+    return max(candidates, key=lambda folder: folder.name, default=None)
+
+
+def _begun(output: Path | None, experiment: str) -> Path:
+    """Return the folder of the run to go on with."""
+    if output is None:
+        latest = latest_unfinished(RUNS, experiment)
+        if latest is None:
+            msg = (
+                f"there is no unfinished run of '{experiment}' in {RUNS.absolute()}. "
+                f"Leave out --resume, or name its folder with --output."
+            )
+            raise RunError(msg)
+        return latest
+    if not (output / "config.toml").is_file():
+        msg = f"no run was begun in {output}: it has no config.toml. Leave out --resume."
+        raise RunError(msg)
+    return output
+
+
+def _stamped(experiment: str, time: datetime) -> Path:
+    """Make ``runs/<time>-<experiment>``; a second run in one second gets a number."""
+    RUNS.mkdir(exist_ok=True)
+    stamp = time.strftime("%Y-%m-%dT%H-%M-%S")
+    for number in range(1, 1000):
+        suffix = "" if number == 1 else f"_{number}"
+        folder = RUNS / f"{stamp}{suffix}-{experiment}"
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+    msg = f"{RUNS} holds a thousand runs of {stamp}. Choose another --output."
+    raise RunError(msg)
+
+
+def _check_device(config: ExperimentConfig) -> None:
+    if config.device == "cuda" and not cuda_is_available():
+        msg = "device 'cuda' was asked for, but torch sees no CUDA device. Pass --device cpu."
+        raise DeviceError(msg)
+
+
+def _result(
+    experiment: Experiment,
+    config: ExperimentConfig,
+    registry: Registry,
+    folder: Path,
+    uri: str,
+    *,
+    resume: bool,
+) -> RunResult:
+    """Run the experiment with whoever watches it."""
+    from linerefine.experiment import run_experiment  # torch: eleven seconds
+    from linerefine.tracking.console import ConsoleObserver
+
+    observers: list[Observer] = [ConsoleObserver(error_console())]
+    if uri:
+        from linerefine.tracking.mlflow import MlflowObserver
+
+        observers.append(MlflowObserver(uri, log_model=config.tracking.log_model))
+    return run_experiment(experiment, config, registry, folder, observers=observers, resume=resume)
+
+
+def _print_outcome(result: RunResult, folder: Path, uri: str) -> None:
+    """Print the tables, and last of all where things are."""
+    from linerefine.tracking.console import print_report
+
+    print_report(result.report, result_console())
+    if uri:
+        is_default = folder.parent == RUNS and result.config.tracking.uri is None
+        store = "" if is_default else f" --store {shlex.quote(uri)}"
+        say(f"Recorded in {uri} (linerefine ui{store} shows it)")
+    say(f"Wrote {folder} (config.toml, report.txt, rounds.parquet, summary.json)")
+
+
+def _store(config: ExperimentConfig, folder: Path) -> str:
+    """Return the MLflow store; empty if nothing is to be recorded."""
+    if not config.tracking.enabled:
+        return ""
+    if config.tracking.uri is not None:
+        return config.tracking.uri
+    from linerefine.tracking.store import sqlite_uri
+
+    return sqlite_uri(folder.absolute().parent / "mlflow.db")
+
+
+def _plan(
+    experiment: str, config: ExperimentConfig, folder: Path, uri: str, *, resumed: bool
+) -> str:
+    """Return the line that says what will happen."""
+    refiners = ", ".join(part.name for part in config.refiners)
+    settings = [
+        f"profile {config.profile or 'none'}",
+        f"protocol {config.protocol}",
+        f"refiner{'s' if len(config.refiners) > 1 else ''} {refiners}",
+        f"simulator {config.simulator.name}",
+        f"{config.evaluation.repeats} repeats",
+        f"seed {config.seed}",
+        f"device {config.device}",
+    ]
+    verb = "going on in" if resumed else "run folder"
+    store = f"; MLflow {uri}" if uri else "; not recorded in MLflow"
+    return f"{experiment}: {', '.join(settings)}; {verb} {folder}{store}"

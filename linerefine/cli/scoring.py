@@ -1,0 +1,71 @@
+"""``linerefine score``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from linerefine.cli.output import complain, error_console, print_json, progress_on, result_console
+from linerefine.cli.plugins import usable_registry
+from linerefine.config import Component
+from linerefine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from linerefine.interfaces import Metric
+    from linerefine.registry import Registry
+    from linerefine.report import Table
+    from linerefine.scoring import ScoreSheet
+
+__all__ = ["score_command"]
+
+
+def score_command(
+    prediction: Path,
+    target: Path,
+    *,
+    roi: Path | None,
+    as_json: bool,
+    blocked: Collection[str],
+) -> None:
+    """Score and print, as a table or as JSON."""
+    metrics = _metrics(usable_registry(blocked))
+    from linerefine.scoring import score_paths
+
+    progress = progress_on(error_console())
+    sheet = score_paths(prediction, target, metrics, roi=roi, progress=progress)
+    if as_json:
+        print_json(sheet.to_dict())
+        return
+    from linerefine.report import Report
+    from linerefine.tracking.console import print_report
+
+    print_report(Report((_table(sheet, prediction, target),)), result_console())
+
+
+def _metrics(registry: Registry) -> dict[str, Metric]:
+    """Return every registered metric that its own defaults can make."""
+    made = {}
+    for name in registry.metrics():
+        try:
+            made[name] = registry.make_metric(Component(name=name))
+        except ConfigError as error:
+            complain(f"warning: metric '{name}' is left out, for it has no defaults: {error}")
+    return made
+
+
+def _table(sheet: ScoreSheet, prediction: Path, target: Path) -> Table:
+    from linerefine.report import Table
+
+    names = tuple(sheet.mean)
+    rows = [{"name": pair.name, **pair.scores} for pair in sheet.pairs]
+    undefined = {name: count for name, count in sheet.skipped.items() if count}
+    total = len(sheet.pairs)
+    skipped = ", ".join(f"{name} in {count}" for name, count in undefined.items())
+    return Table(
+        title=f"{prediction} against {target}",
+        columns=("name", *names),
+        rows=(*rows, {"name": "mean", **sheet.mean}),
+        percent=frozenset(names),
+        note=f"Undefined and left out of the mean, of {total}: {skipped}." if undefined else "",
+    )
