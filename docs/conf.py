@@ -22,7 +22,8 @@ extensions = [
 ]
 
 root_doc = "index"
-exclude_patterns = ["_build", "reference/generated"]  # included by pages, not pages themselves
+# Included by pages, not pages themselves.
+exclude_patterns = ["_build", "reference/generated", "tutorial/leaves"]
 nitpicky = True
 # Built offline, so without the inventories of other libraries.
 nitpick_ignore_regex = [(r"py:.*", r"(collections|numpy|pandas|pydantic|torch|typing)\..*")]

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -151,27 +150,29 @@ def experiments_page(registry: Registry) -> str:
     return "\n".join(parts)
 
 
-def option_row(parameter: click.Parameter) -> str:
+def option_row(parameter: Any) -> str:
     """Return one table row for an argument or option."""
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
-    if isinstance(parameter, click.Argument):
-        names = f"`{parameter.make_metavar(click.Context(click.Command('x')))}`"
-    what = (getattr(parameter, "help", None) or "").replace("|", "\\|").replace("\n", " ")
+    if parameter.param_type_name == "argument":
+        names = f"`{parameter.metavar}`"
+    elif parameter.metavar:
+        names += f" `{parameter.metavar}`".replace("|", "\\|")
+    what = (parameter.help or "").replace("|", "\\|").replace("\n", " ")
     return f"| {names} | {what} |"
 
 
-def command_parts(command: click.Command, path: str) -> Iterator[str]:
-    """Yield the sections of a command and of its subcommands."""
-    if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from command_parts(child, f"{path} {name}")
+def command_parts(command: Any, path: str) -> Iterator[str]:
+    """Yield the sections of a command and of its subcommands, as typer built them."""
+    for name, child in getattr(command, "commands", {}).items():
+        yield from command_parts(child, f"{path} {name}")
+    if hasattr(command, "commands"):
         return
-    context = click.Context(command, info_name=path)
-    usage = " ".join(command.collect_usage_pieces(context))
+    usage = " ".join(command.collect_usage_pieces(typer.Context(command, info_name=path)))
     yield f"## {path}\n\n```text\n{path} {usage}\n```\n\n{(command.help or '').strip()}\n"
-    listed = [p for p in command.params if not getattr(p, "hidden", False)]
-    if listed:
-        yield "| option | what |\n| --- | --- |\n" + "\n".join(map(option_row, listed)) + "\n"
+    if command.params:
+        yield (
+            "| option | what |\n| --- | --- |\n" + "\n".join(map(option_row, command.params)) + "\n"
+        )
 
 
 def cli_page() -> str:
