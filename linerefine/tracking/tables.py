@@ -1,0 +1,97 @@
+"""Tables of numbers as text."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+from linerefine.report import Report, Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["format_table", "percent", "print_report", "report_text"]
+
+_MISSING = "\N{EN DASH}"
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print a report's tables, titles in bold where the console can.
+
+    Parameters
+    ----------
+    report : Report
+        What to print.
+    console : rich.console.Console
+        Normally on stdout. Lines are never wrapped or cut.
+    """
+    for number, table in enumerate(report.tables):
+        title, *lines = format_table(table)
+        _plain(console, ("\n" if number else "") + title, style="bold")
+        for line in lines:
+            _plain(console, line)
+
+
+def report_text(report: Report) -> str:
+    """Return a report as text, the way `print_report` prints it; ends with a newline."""
+    return "\n".join("\n".join([*format_table(table), ""]) for table in report.tables)
+
+
+def format_table(table: Table) -> list[str]:
+    """Return a table as lines: title, header, rows, note.
+
+    Numbers are aligned right; scores named in ``percent`` are shown as
+    ``71.3 %``, gains with their sign; a dash for nan and None.
+    """
+    cells = [
+        [_cell(row.get(column), column, column in table.percent) for column in table.columns]
+        for row in table.rows
+    ]
+    is_number = [_is_numeric(table, column) for column in table.columns]
+    widths = [
+        max(len(text) for text in [column, *(row[index] for row in cells)])
+        for index, column in enumerate(table.columns)
+    ]
+    lines = [
+        "  ".join(
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, is_number, strict=True)
+        ).rstrip()
+        for row in [list(table.columns), *cells]
+    ]
+    return [table.title, *lines, *([table.note] if table.note else [])]
+
+
+def _plain(console: Console, text: str, style: str = "") -> None:
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _is_numeric(table: Table, column: str) -> bool:
+    known = [value for row in table.rows if (value := row.get(column)) is not None]
+    return column in table.percent or (
+        bool(known) and all(isinstance(value, Real) for value in known)
+    )
+
+
+def _cell(value: Any, column: str, is_percent: bool) -> str:  # noqa: ANN401 - what tables hold
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return _MISSING
+    if is_percent and isinstance(value, Real):
+        return percent(float(value), signed=column.endswith("gain"))
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() or abs(value) >= 1000 else f"{value:.3g}"
+    return str(value)
+
+
+def percent(value: float, *, signed: bool = False) -> str:
+    """Return a score in [0, 1] as percent; a dash if it is nan.
+
+    Examples
+    --------
+    >>> percent(0.713), percent(0.071, signed=True)
+    ('71.3 %', '+7.1 %')
+    """
+    if math.isnan(value):
+        return _MISSING
+    return f"{100 * value:+.1f} %" if signed else f"{100 * value:.1f} %"
