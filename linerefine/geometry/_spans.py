@@ -90,9 +90,8 @@ def reach_rows(half_width: float, tip: Tip) -> NDArray[np.int64]:
     if tip == "cross":
         return np.append(len(rows) - 1 - rows, -1)
     cols = np.floor(np.sqrt(np.maximum(half_width**2 - rows**2, 0.0))).astype(np.int64)
-    # One rounding up or down may have happened; distances themselves are compared.
-    cols -= _distance(rows, cols) >= half_width
-    cols += _distance(rows, cols + 1) < half_width
+    # The square of a half-width such as sqrt(5) may be rounded up, so compare distances themselves.
+    cols -= np.sqrt((rows**2 + cols**2).astype(np.float64)) >= half_width
     return np.append(cols, -1)
 
 
@@ -138,7 +137,3 @@ def _add_spans(
     flat = changes.reshape(-1)
     np.add.at(flat, (rows * stride + begin)[kept], 1)
     np.add.at(flat, (rows * stride + end)[kept], -1)
-
-
-def _distance(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.sqrt((rows**2 + cols**2).astype(np.float64))

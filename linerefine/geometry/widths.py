@@ -125,8 +125,7 @@ def width_statistics(widths: NDArray[np.float64]) -> WidthStatistics:
         msg = "a line width is not a finite number > 0; half-widths of line pixels are at least 1."
         raise DataError(msg)
     mean, sd = widths.mean(), widths.std()
-    # Rounding must not put equal widths outside their own range.
-    kept = widths[np.abs(widths - mean) <= 2 * sd + 1e-12 * mean]
+    kept = widths[np.abs(widths - mean) <= 2 * sd]
     shape, loc, scale = _fitted_gamma(kept)
     return WidthStatistics(
         count=len(widths),

@@ -146,6 +146,24 @@ def test_a_vee_is_one_segment_in_drawing_order():
     assert segment.tolist() == [[1, 1], [2, 2], [3, 3], [2, 4], [1, 5]]
 
 
+def test_a_segment_that_begins_in_its_middle_is_still_run_from_end_to_end():
+    # Its first pixel in raster order is the peak; of its ends the right one comes first.
+    arch = picture(
+        "...#...",
+        "..#.#..",
+        ".#...#.",
+        "#.....#",
+        "#......",
+        "#......",
+    )
+    path = [[2, 5], [1, 4], [0, 3], [1, 2], [2, 1], [3, 0], [4, 0]]
+    for way in (arch, arch[:, ::-1]):
+        (segment,) = geometry.unbranched_segments(way)
+        expected = path if way is arch else [[row, 6 - col] for row, col in path]
+        assert segment.tolist() == expected
+        assert geometry.longest_segment(way).tolist() == expected
+
+
 def test_a_ring_is_one_segment():
     ring = picture(
         "..##..",

@@ -245,6 +245,7 @@ def test_a_sub_path_is_contiguous_and_as_long_as_asked(count, length, data):
     centre = data.draw(st.integers(0, count - 1))
     piece = geometry.sub_path(path, length, centre)
     start = int(piece[0, 0])
+    assert len(piece) == min(length, count)
     assert np.array_equal(piece, path[start : start + min(length, count)])
     assert start <= centre < start + len(piece)
     assert not np.shares_memory(piece, path)

@@ -76,7 +76,7 @@ def test_the_same_generator_draws_the_same_widths():
 
 
 def test_equal_widths_are_always_drawn_again():
-    # 0.1 has no exact binary form: rounding must not drop values from their own range.
+    # 0.1 has no exact binary form, so neither mean nor deviation need be exact.
     statistics = width_statistics(np.full(1001, 0.1))
     assert statistics.kept == 1001
     assert (statistics.gamma_shape, statistics.gamma_loc, statistics.gamma_scale) == (1, 0.1, 0)
