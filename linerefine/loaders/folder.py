@@ -154,7 +154,7 @@ class Folder(ModalityLoader):
             )
             msg = f"no image named '{name}' in {self.root}. {hint}"
             raise DataError(msg)
-        return self._sample(files)
+        return self._read(files)
 
     def open(self, source: str) -> Sample:
         """Return any single image, without lines.
@@ -164,7 +164,7 @@ class Folder(ModalityLoader):
         """
         path = Path(source).expanduser()
         roi = beside(path, self.options.images, self.options.roi)
-        return self._sample(Files(path.stem, path, roi=roi))
+        return self._read(Files(path.stem, path, roi=roi))
 
     def notes(self) -> dict[str, str]:
         """Return that the data are real, and how they were divided."""
@@ -209,7 +209,7 @@ class Folder(ModalityLoader):
             return [str(error)]
         return []
 
-    def _sample(self, files: Files) -> Sample:
+    def _read(self, files: Files) -> Sample:
         from linerefine.loaders.images import read_mask, read_pixels  # Pillow only where used
 
         pixels = read_pixels(files.image)

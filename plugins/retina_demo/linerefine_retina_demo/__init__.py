@@ -1,0 +1,1 @@
+"""Retinal vessels for linerefine: the smallest complete plugin."""
