@@ -10,10 +10,10 @@ from linerefine.hooks import Entry, Experiment, hookimpl
 
 if TYPE_CHECKING:
     from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
-    from linerefine.loaders.folder import FolderOptions
+    from linerefine.loaders.options import FolderOptions
     from linerefine.refiners.base import Refiner
     from linerefine.refiners.options import UNetOptions
-    from linerefine.simulators.longest import LongestOptions
+    from linerefine.simulators.options import LongestOptions
 
 __all__ = [
     "linerefine_experiments",
@@ -49,7 +49,7 @@ _QUICK: Mapping[str, Any] = {
 @hookimpl
 def linerefine_loaders() -> Iterator[Entry[ModalityLoader]]:
     """Offer the loader of plain folders."""
-    from linerefine.loaders.folder import FolderOptions
+    from linerefine.loaders.options import FolderOptions
 
     yield Entry("folder", "images/ masks/ [masks2/] [fov/] in one folder", _folder, FolderOptions)
 
@@ -57,7 +57,7 @@ def linerefine_loaders() -> Iterator[Entry[ModalityLoader]]:
 @hookimpl
 def linerefine_simulators() -> Iterator[Entry[UserSimulator]]:
     """Offer the simulator that works on the largest error segment."""
-    from linerefine.simulators.longest import LongestOptions
+    from linerefine.simulators.options import LongestOptions
 
     yield Entry("longest", "the largest error first, fixed width", _longest, LongestOptions)
 

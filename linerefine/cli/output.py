@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -45,10 +47,14 @@ def error_console() -> Console:
     return Console(file=sys.stderr, highlight=False)
 
 
-def progress_on(console: Console) -> Progress:
-    """Return a progress function that shows slow work with the time left."""
+@contextmanager
+def progress_on(console: Console) -> Iterator[Progress]:
+    """Give a progress function that shows slow work with the time left."""
     from linerefine.events import Working
     from linerefine.tracking.console import ConsoleObserver
 
     observer = ConsoleObserver(console)
-    return lambda what, done, total: observer(Working(what, done, total))
+    try:
+        yield lambda what, done, total: observer(Working(what, done, total))
+    finally:
+        observer.close()

@@ -32,16 +32,17 @@ def predict_command(
         say(str(prediction.probability))
 
     try:
-        predict_scans(
-            registry,
-            sources,
-            run,
-            output,
-            experiment=experiment,
-            device=device,
-            progress=progress_on(error_console()),
-            on_written=name_files,
-        )
+        with progress_on(error_console()) as progress:
+            predict_scans(
+                registry,
+                sources,
+                run,
+                output,
+                experiment=experiment,
+                device=device,
+                progress=progress,
+                on_written=name_files,
+            )
     except KeyboardInterrupt as interrupt:
         msg = f"interrupted; what was finished is in {output}"
         raise Stopped(msg) from interrupt

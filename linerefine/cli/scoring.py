@@ -32,8 +32,8 @@ def score_command(
     metrics = _metrics(usable_registry(blocked))
     from linerefine.scoring import score_paths
 
-    progress = progress_on(error_console())
-    sheet = score_paths(prediction, target, metrics, roi=roi, progress=progress)
+    with progress_on(error_console()) as progress:
+        sheet = score_paths(prediction, target, metrics, roi=roi, progress=progress)
     if as_json:
         print_json(sheet.to_dict())
         return
@@ -66,6 +66,11 @@ def _table(sheet: ScoreSheet, prediction: Path, target: Path) -> Table:
         title=f"{prediction} against {target}",
         columns=("name", *names),
         rows=(*rows, {"name": "mean", **sheet.mean}),
-        percent=frozenset(names),
+        percent=frozenset(name for name in names if _is_share(sheet, name)),
         note=f"Undefined and left out of the mean, of {total}: {skipped}." if undefined else "",
     )
+
+
+def _is_share(sheet: ScoreSheet, name: str) -> bool:
+    """Say whether every score of a metric lies in [0, 1], or is undefined."""
+    return not any(pair.scores[name] < 0 or pair.scores[name] > 1 for pair in sheet.pairs)

@@ -8,35 +8,16 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from linerefine.config import Options
 from linerefine.errors import ShapeError
 from linerefine.geometry.centreline import centreline, longest_segment
 from linerefine.geometry.strokes import dilate, sub_path
 from linerefine.interfaces import UserSimulator
 from linerefine.samples import Target
-from linerefine.types import HintMap, Mask, Operation, Stroke, Tip
+from linerefine.simulators.options import LongestOptions
+from linerefine.types import HintMap, Mask, Operation, Stroke
 
 __all__ = ["Longest", "LongestOptions"]
-
-
-class LongestOptions(Options):
-    """Options of the simulator ``longest``; lengths are pixels of the working grid."""
-
-    max_length: int = Field(11, ge=1, description="Most pixels of a stroke's path.")  # sec. 3.2.3
-    half_width: float = Field(
-        3.5, gt=0, description="Half-width of a stroke; 3.5 marks seven pixels across."
-    )
-    tip: Tip = Field("disc", description="'disc', or 'cross': the authors' diamond.")
-    tolerance: float = Field(
-        9.0,
-        ge=0,
-        description="A predicted centreline farther than this from the target's is superfluous.",
-    )  # authors' code: nine dilations
-    tolerance_tip: Tip = Field(
-        "disc", description="Distance of the tolerance: 'disc' Euclidean, 'cross' city-block."
-    )
 
 
 class Longest(UserSimulator):

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 import linerefine as lr
-from linerefine.loaders.folder import Channels, FolderOptions
+from linerefine.loaders.options import Channels, FolderOptions
 
 __all__ = ["DEFAULTS", "PROFILES", "RetinaOptions"]
 

@@ -1,0 +1,31 @@
+"""Options of the built-in simulators; imports no NumPy, so that listing plugins stays quick."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from linerefine.config import Options
+
+__all__ = ["LongestOptions"]
+
+
+class LongestOptions(Options):
+    """Options of the simulator ``longest``; lengths are pixels of the working grid."""
+
+    max_length: int = Field(11, ge=1, description="Most pixels of a stroke's path.")  # sec. 3.2.3
+    half_width: float = Field(
+        3.5, gt=0, description="Half-width of a stroke; 3.5 marks seven pixels across."
+    )
+    tip: Literal["disc", "cross"] = Field(
+        "disc", description="'disc', or 'cross': the authors' diamond."
+    )
+    tolerance: float = Field(
+        9.0,
+        ge=0,
+        description="A predicted centreline farther than this from the target's is superfluous.",
+    )  # authors' code: nine dilations
+    tolerance_tip: Literal["disc", "cross"] = Field(
+        "disc", description="Distance of the tolerance: 'disc' Euclidean, 'cross' city-block."
+    )

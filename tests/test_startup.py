@@ -1,0 +1,70 @@
+"""`linerefine --help` and `linerefine plugins` answer at once, and why they can."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SLOW = (
+    "matplotlib",
+    "mlflow",
+    "pandas",
+    "scipy",
+    "segmentation_models_pytorch",
+    "skimage",
+    "timm",
+    "torch",
+    "torchvision",
+    "transformers",
+)
+QUICK = [["--help"], ["run", "--help"], ["--version"], ["plugins"], ["plugins", "--json"]]
+AT_MOST = 0.8  # seconds
+TRIES = 5
+
+
+@pytest.mark.parametrize("arguments", [*QUICK, ["config", "show", "folder", "--profile", "quick"]])
+def test_nothing_slow_is_imported(arguments):
+    code = f"""
+import sys
+from linerefine.cli import main
+code = main({arguments!r})
+print(*sorted(set({SLOW!r}) & set(sys.modules)), file=sys.stderr)
+sys.exit(code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == ""
+
+
+def test_help_needs_no_configuration_at_all():
+    code = """
+import sys
+from linerefine.cli import main
+main(["run", "--help"])
+assert not {"numpy", "pluggy", "rich", "linerefine.config"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the processor time of children is not told")
+@pytest.mark.parametrize("arguments", [["--help"], ["plugins"]])
+def test_the_answer_comes_in_time(arguments):
+    # Processor time, and the best of several: other load on the machine is not ours.
+    times = []
+    for _ in range(TRIES):
+        times.append(processor_time([sys.executable, "-m", "linerefine", *arguments]))
+        if times[-1] < AT_MOST:
+            return
+    pytest.fail(f"took {min(times):.2f} s of processor time, expected < {AT_MOST} s")
+
+
+def processor_time(command: list[str]) -> float:
+    """Return the seconds that a command kept a processor busy."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
