@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -122,7 +122,7 @@ def _responses(
     """Yield the response to each set of scales: the largest of those to each scale."""
     from skimage.filters import frangi, sato
 
-    functions = {"sato": sato, "frangi": frangi}
+    functions: dict[Filter, Callable[..., Field]] = {"sato": sato, "frangi": frangi}
     for name in filters:
         single = {
             sigma: functions[name](image, sigmas=[sigma], black_ridges=True)

@@ -12,7 +12,7 @@ from linerefine_etruscan_mirrors.phantom.sheet import Sheet
 
 __all__ = ["BORDERS", "draw_border", "rosette"]
 
-FINEST_MM = 0.95
+FINEST_MM = 1.2
 """Least distance at which two lines are still engraved side by side."""
 
 Border = Callable[[Sheet, float, float], None]
@@ -84,7 +84,7 @@ def _scales(sheet: Sheet, inner: float, outer: float) -> None:
 
 def _tongues(sheet: Sheet, inner: float, outer: float) -> None:
     height = outer - inner
-    count, angle = _ring(inner, max(0.62 * height, 2.2 * FINEST_MM))
+    count, angle = _ring(inner, max(0.62 * height, 2.8 * FINEST_MM))
     bow = np.linspace(-1, 1, 17)
     profile = inner + height * np.clip(1 - np.abs(bow) ** 6, 0, 1) ** 0.5
     has_core = angle * inner > 3.2 * FINEST_MM
@@ -94,13 +94,14 @@ def _tongues(sheet: Sheet, inner: float, outer: float) -> None:
         if has_core:
             core = inner + 0.72 * (profile - inner)
             sheet.add(_polar(core, middle + 0.19 * angle * bow), width=0.85)
-        tip = _polar([outer - 0.25 * height, outer], middle + angle / 2)
-        sheet.add(tip, width=0.85)
+        if has_core:
+            tip = _polar([outer - 0.25 * height, outer], middle + angle / 2)
+            sheet.add(tip, width=0.85)
 
 
 def _rosettes(sheet: Sheet, inner: float, outer: float) -> None:
     radius = (outer - inner) / 2
-    count, angle = _ring(inner + radius, 2.5 * radius)
+    count, angle = _ring(inner + radius, max(2.5 * radius, 4.5 * FINEST_MM))
     for index in range(count):
         rosette(sheet, _polar(inner + radius, index * angle), 0.96 * radius, 8 if radius > 2 else 6)
         for shift in (-0.45, 0.45):
@@ -110,7 +111,7 @@ def _rosettes(sheet: Sheet, inner: float, outer: float) -> None:
 def _leaves(sheet: Sheet, inner: float, outer: float) -> None:
     """Ivy or laurel: leaves on both sides of a waving stem."""
     middle, height = (inner + outer) / 2, outer - inner
-    count, angle = _ring(middle, 1.3 * height)
+    count, angle = _ring(middle, max(1.3 * height, 4.5 * FINEST_MM))
     turns = np.linspace(0, 2 * np.pi, 40 * count)
     sheet.add(_polar(middle + 0.12 * height * np.sin(turns * count / 2), turns))
     leaf = spline([(0, 0), (0.25, 0.2), (0.6, 0.24), (1, 0), (0.6, -0.24), (0.25, -0.2), (0, 0)])
@@ -119,13 +120,14 @@ def _leaves(sheet: Sheet, inner: float, outer: float) -> None:
             at = (index + 0.25 * side) * angle
             root = _polar(middle + 0.06 * side * height, at)
             lean = at + np.pi / 2 - side * 0.65
-            sheet.add(placed(leaf, root, lean if side < 0 else lean, 0.62 * height * 1.1))
-            vein = placed([(0.1, 0), (0.8, 0)], root, lean, 0.62 * height * 1.1)
-            sheet.add(vein, width=0.8, depth=0.8)
+            sheet.add(placed(leaf, root, lean, 0.62 * height * 1.1))
+            if height > 4 * FINEST_MM:
+                vein = placed([(0.1, 0), (0.8, 0)], root, lean, 0.62 * height * 1.1)
+                sheet.add(vein, width=0.8, depth=0.8)
 
 
 def _waves(sheet: Sheet, inner: float, outer: float) -> None:
-    """A running dog: one hook of a spiral after the other."""
+    """Draw a running dog: one hook of a spiral after the other."""
     height = outer - inner
     count, angle = _ring((inner + outer) / 2, 1.25 * height)
     at = np.linspace(0, 1, 40)
@@ -142,11 +144,11 @@ def _waves(sheet: Sheet, inner: float, outer: float) -> None:
 def _zigzag(sheet: Sheet, inner: float, outer: float) -> None:
     """Hatched triangles, point to point."""
     height = outer - inner
-    count, angle = _ring((inner + outer) / 2, 1.1 * height)
+    count, angle = _ring((inner + outer) / 2, max(1.1 * height, 4.0 * FINEST_MM))
     for index in range(count):
         left, top, right = (index + np.array([0, 0.5, 1])) * angle
         sheet.add(_polar([inner, outer, inner], [left, top, right]))
-        strokes = max(int(angle * inner / (1.2 * FINEST_MM)), 2)
+        strokes = max(int(angle * inner / (1.2 * FINEST_MM)) - 1, 1)
         for share in np.linspace(0, 1, strokes + 2)[1:-1]:
             reach = inner + height * (1 - abs(2 * share - 1)) * 0.9
             foot = left + share * angle
@@ -165,7 +167,7 @@ def _dots(sheet: Sheet, inner: float, outer: float) -> None:
 def _hatching(sheet: Sheet, inner: float, outer: float) -> None:
     """Slanting strokes between the circles, as a twisted cord."""
     height = outer - inner
-    count, angle = _ring((inner + outer) / 2, max(1.1, 0.45 * height))
+    count, angle = _ring((inner + outer) / 2, max(1.6 * FINEST_MM, 0.45 * height))
     slant = 0.7 * height / inner
     for index in range(count):
         sheet.add(_polar([inner, outer], [index * angle, index * angle + slant]), width=0.95)

@@ -73,7 +73,8 @@ def arc(centre: ArrayLike, radius: float, start: float, stop: float) -> Curve:
     """Return an arc of a circle between two angles in radians."""
     count = max(int(abs(stop - start) * radius / STEP_MM) + 1, 6)
     angles = np.linspace(start, stop, count)
-    return np.asarray(centre) + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return np.asarray(np.asarray(centre) + radius * ring)
 
 
 def circle(centre: ArrayLike, radius: float, start: float = 0.0) -> Curve:
@@ -86,7 +87,7 @@ def offset(points: Curve, distance: ArrayLike) -> Curve:
     tangent = np.gradient(points, axis=0)
     tangent /= np.maximum(np.hypot(*tangent.T), 1e-9)[:, None]
     left = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
-    return points + left * np.broadcast_to(distance, len(points))[:, None]
+    return np.asarray(points + left * np.broadcast_to(distance, len(points))[:, None])
 
 
 def between(first: Curve, second: Curve, share: float) -> Curve:
@@ -97,7 +98,7 @@ def between(first: Curve, second: Curve, share: float) -> Curve:
         np.stack([np.interp(at, np.linspace(0, 1, len(c)), c[:, k]) for k in (0, 1)], axis=1)
         for c in (first, second)
     ]
-    return (1.0 - share) * pair[0] + share * pair[1]
+    return np.asarray((1.0 - share) * pair[0] + share * pair[1])
 
 
 def placed(
@@ -108,7 +109,8 @@ def placed(
     if flip:
         given = given * (-1.0, 1.0)
     cos, sin = np.cos(angle), np.sin(angle)
-    return given @ np.array([[cos, sin], [-sin, cos]]) + np.asarray(at, dtype=np.float64)
+    turned = given @ np.array([[cos, sin], [-sin, cos]])
+    return np.asarray(turned + np.asarray(at, dtype=np.float64))
 
 
 def smooth_noise(length: NDArray[np.float64], wavelength: float, rng: np.random.Generator) -> Curve:

@@ -16,7 +16,7 @@ from linerefine_etruscan_mirrors.phantom.curves import (
 )
 from linerefine_etruscan_mirrors.phantom.noise import bumps, fractal
 from linerefine_etruscan_mirrors.phantom.placement import Placement
-from linerefine_etruscan_mirrors.phantom.relief import Cut, Profile, bowl, groove, trough
+from linerefine_etruscan_mirrors.phantom.relief import Cut, Profile, bowl, trough
 from linerefine_etruscan_mirrors.phantom.strokes import Wear
 
 __all__ = ["CONDITIONS", "Condition", "corrode", "marks", "wear"]
@@ -24,7 +24,8 @@ __all__ = ["CONDITIONS", "Condition", "corrode", "marks", "wear"]
 Field = NDArray[np.float32]
 
 GROOVE_MM = 0.06
-"""Depth of an ordinary groove, by which that of scratches and corrosion is measured."""
+LINE_MM = 0.145
+"""Depth and half-width of an ordinary groove, by which all damage is measured."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,17 @@ class Condition:
         Share of each line that has almost vanished.
     scratches, cracks, pits : float
         Their number on a square centimetre.
+    abrasion : float
+        Number of places, on a square centimetre, rubbed with something coarse:
+        sheaves of hairlines.
     corrosion : float
         Share of the surface that is corroded.
     roughness : float
         Height of the corrosion's bumps over an ordinary groove's depth.
     chips : int
         Number of places where the edge has broken off.
+    grain : float
+        Roughness of what is not corroded; 1 is usual.
     noise : float
         Of the sensor; 1 is usual.
     """
@@ -54,18 +60,20 @@ class Condition:
     scratches: float = 4.0
     cracks: float = 0.3
     pits: float = 6.0
+    abrasion: float = 0.6
     corrosion: float = 0.25
     roughness: float = 0.8
     chips: int = 2
+    grain: float = 1.0
     noise: float = 1.0
 
 
 CONDITIONS: dict[str, Condition] = {
-    "good": Condition(wear=0.2, gaps=0.04, scratches=4.0, corrosion=0.15, roughness=0.6, chips=0),
-    "fair": Condition(),
-    "worn": Condition(wear=0.5, gaps=0.12, scratches=7.0, cracks=0.4, corrosion=0.2),
+    "good": Condition(wear=0.3, gaps=0.04, scratches=10.0, corrosion=0.15, grain=1.3, chips=0),
+    "fair": Condition(wear=0.35, scratches=9.0, grain=1.3),
+    "worn": Condition(wear=0.45, gaps=0.1, scratches=8.0, cracks=0.4, corrosion=0.2),
     "corroded": Condition(
-        wear=0.35, scratches=3.0, cracks=0.8, pits=14.0, corrosion=0.55, roughness=1.1, chips=6
+        wear=0.3, scratches=5.0, cracks=0.8, pits=14.0, corrosion=0.5, roughness=1.0, chips=6
     ),
 }
 """States of preservation by name."""
@@ -78,7 +86,7 @@ def wear(condition: Condition, placement: Placement, rng: np.random.Generator) -
     scale = placement.radius * placement.pixels_per_mm / cell
     patches = fractal((shape[0], shape[1]), (0.16 * scale, 0.05 * scale), (0.85, 0.5), rng)
     field = condition.wear * (1 + 0.55 * patches)
-    return Wear(np.clip(field, 0.0, 0.88).astype(np.float32), cell, condition.gaps)
+    return Wear(np.clip(field, 0.0, 0.72).astype(np.float32), cell, condition.gaps)
 
 
 def marks(
@@ -105,6 +113,8 @@ def marks(
     square_cm = np.pi * (placement.radius / 10) ** 2
     for _ in range(rng.poisson(condition.scratches * square_cm)):
         yield from _scratches(placement, rng)
+    for _ in range(rng.poisson(condition.abrasion * square_cm)):
+        yield from _hairlines(placement, rng)
     for _ in range(rng.poisson(condition.cracks * square_cm)):
         yield _crack(placement, rng), trough
     for _ in range(rng.poisson(condition.pits * square_cm)):
@@ -117,23 +127,41 @@ def _anywhere(placement: Placement, rng: np.random.Generator) -> NDArray[np.floa
 
 
 def _scratches(placement: Placement, rng: np.random.Generator) -> Iterator[tuple[Cut, Profile]]:
-    """Yield one scratch, or a few side by side."""
-    radius = placement.radius
-    start = _anywhere(placement, rng)
-    heading = rng.uniform(0, 2 * np.pi)
-    length = radius * float(np.clip(rng.lognormal(-1.5, 0.8), 0.08, 1.3))
-    bend = rng.normal(0, 0.12) * length
+    """Yield one scratch, or a few side by side: long, hardly bent, most narrower than a line."""
+    start, heading = _anywhere(placement, rng), rng.uniform(0, 2 * np.pi)
+    length = placement.radius * float(np.clip(rng.lognormal(-1.2, 0.7), 0.1, 1.5))
+    bend = rng.normal(0, 0.1) * length
     for _ in range(1 + rng.poisson(0.5)):
-        turn = heading + rng.normal(0, 0.06)
-        along = np.array([np.cos(turn), np.sin(turn)])
-        across = np.array([-along[1], along[0]])
-        at = np.linspace(0, 1, 12)[:, None]
-        points = start + length * at * along + 4 * bend * at * (1 - at) * across
-        half_width = 0.131 * rng.uniform(0.4, 1.05)
-        depth = GROOVE_MM * rng.uniform(0.3, 1.1)
-        profile = groove if rng.random() < 0.3 else trough
-        yield _cut(placement, points, half_width, depth, rng, ends=0.25), profile
-        start = start + across * rng.uniform(0.4, 1.6)
+        along, across, points = _bow(start, heading + rng.normal(0, 0.06), length, bend)
+        is_wide = rng.random() < 0.2
+        half_width = LINE_MM * (rng.uniform(0.7, 1.1) if is_wide else rng.uniform(0.35, 0.65))
+        depth = GROOVE_MM * rng.uniform(0.35, 1.3)
+        yield _cut(placement, points, half_width, depth, rng, ends=0.25), trough
+        start = start + across * rng.uniform(0.4, 1.6) + along * rng.normal(0, 0.1) * length
+
+
+def _hairlines(placement: Placement, rng: np.random.Generator) -> Iterator[tuple[Cut, Profile]]:
+    """Yield a sheaf of fine parallel scratches."""
+    middle, heading = _anywhere(placement, rng), rng.uniform(0, 2 * np.pi)
+    length = rng.uniform(2.0, 7.0)
+    bend = rng.normal(0, 0.15) * length
+    for _ in range(rng.integers(8, 26)):
+        shift = rng.normal(0, 1.3, 2)
+        _, _, points = _bow(middle + shift, heading + rng.normal(0, 0.05), length, bend)
+        points = points[: rng.integers(6, len(points) + 1)]
+        half_width = LINE_MM * rng.uniform(0.3, 0.5)
+        depth = GROOVE_MM * rng.uniform(0.15, 0.6)
+        yield _cut(placement, points, half_width, depth, rng, ends=0.4), trough
+
+
+def _bow(
+    start: NDArray[np.float64], heading: float, length: float, bend: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the direction of a slightly bent line, the direction across, and its points."""
+    along = np.array([np.cos(heading), np.sin(heading)])
+    across = np.array([-along[1], along[0]])
+    at = np.linspace(0, 1, 12)[:, None]
+    return along, across, start + length * at * along + 4 * bend * at * (1 - at) * across
 
 
 def _crack(placement: Placement, rng: np.random.Generator) -> Cut:
@@ -144,7 +172,7 @@ def _crack(placement: Placement, rng: np.random.Generator) -> Cut:
     points = _anywhere(placement, rng) + np.cumsum(
         stride * np.stack([np.cos(heading), np.sin(heading)], axis=1), axis=0
     )
-    half_width, depth = 0.131 * rng.uniform(0.45, 1.0), GROOVE_MM * rng.uniform(0.4, 1.3)
+    half_width, depth = LINE_MM * rng.uniform(0.45, 1.0), GROOVE_MM * rng.uniform(0.4, 1.3)
     return _cut(placement, points, half_width, depth, rng, ends=0.1)
 
 
@@ -208,11 +236,16 @@ def corrode(
     share *= np.float32(2.5)
     np.clip(share, 0, 1, out=share)
     height = condition.roughness * GROOVE_MM * scale
-    for sigma_mm, weight in ((0.08, 0.3), (0.16, 0.4), (0.4, 0.45)):
+    for sigma_mm, weight in ((0.07, 0.28), (0.15, 0.36), (0.4, 0.4)):
         layer = bumps(shape, sigma_mm * scale, rng)
         layer *= share
         layer *= np.float32(weight * height)
         surface += layer
+    layer = bumps(shape, 0.5 * scale, rng)  # its zero line wanders: crevices of the crust
+    np.square(layer, out=layer)
+    layer *= np.float32(-1 / 0.06)
+    np.exp(layer, out=layer)
+    layer *= share
+    layer *= np.float32(0.75 * height)
+    surface -= layer
     return share
-
-

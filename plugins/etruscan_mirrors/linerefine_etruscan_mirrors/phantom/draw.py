@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from linerefine.errors import ConfigError
 from linerefine.types import Mask
 from linerefine_etruscan_mirrors.phantom.damage import Condition, corrode, marks, wear
-from linerefine_etruscan_mirrors.phantom.noise import bumps, fractal, white
+from linerefine_etruscan_mirrors.phantom.noise import blurred, bumps, fractal, white
 from linerefine_etruscan_mirrors.phantom.placement import Placement, place, silhouette
 from linerefine_etruscan_mirrors.phantom.relief import carve, groove, trace
 from linerefine_etruscan_mirrors.phantom.scene import Engraving, engrave
@@ -24,6 +23,10 @@ Field = NDArray[np.float32]
 
 LARGEST = (6716, 8964)
 """Rows and columns of a full-size scan."""
+
+GRAIN_MM = (0.05, 0.1, 0.2, 0.4)
+GRAIN_HEIGHT_MM = (0.002, 0.005, 0.006, 0.006)
+"""Sizes and heights of the bumps that bronze is covered with, corroded or not."""
 
 SMALLEST = 256
 """Least rows and columns that a mirror is drawn on."""
@@ -104,7 +107,7 @@ def draw_mirror(
     mark_ruler(relief, albedo, placement)
     surface -= relief
     del relief
-    surface = cv2.GaussianBlur(surface, (0, 0), max(0.018 * pixels_per_mm, 0.3))
+    surface = blurred(surface, max(0.018 * pixels_per_mm, 0.3))
     normals = _normals(surface, albedo, condition.noise, streams[6])
     surface += bending(placement, streams[7])
     surface += _sensor_noise(placement, condition.noise, streams[7])
@@ -114,7 +117,9 @@ def draw_mirror(
 def _check(shape: tuple[int, int], pixels_per_mm: float) -> None:
     too_small, too_large = min(shape) < SMALLEST, shape[0] > LARGEST[0] or shape[1] > LARGEST[1]
     if too_small or too_large:
-        msg = f"drawn mirror has shape {shape}, expected {SMALLEST} pixels or more, up to {LARGEST}."
+        msg = (
+            f"drawn mirror has shape {shape}, expected {SMALLEST} pixels or more, up to {LARGEST}."
+        )
         raise ConfigError(msg)
     if not 4 <= pixels_per_mm <= 100:
         msg = f"drawn mirror has {pixels_per_mm} pixels per mm, expected 4 to 100."
@@ -152,7 +157,10 @@ def _surface(
     surface = np.zeros(placement.shape, dtype=np.float32)
     corroded = corrode(surface, condition, placement, rng)
     surface += fractal(
-        placement.shape, (0.05 * scale, 0.3 * scale), (0.0025 * scale, 0.006 * scale), rng
+        placement.shape,
+        [size * scale for size in GRAIN_MM],
+        [condition.grain * height * scale for height in GRAIN_HEIGHT_MM],
+        rng,
     )
     surface *= mask
     corroded *= mask
@@ -191,7 +199,7 @@ def _normals(surface: Field, albedo: Field, noise: float, rng: np.random.Generat
     for top in range(0, rows, 256):
         bottom = min(top + 256, rows)
         low, high = max(top - 1, 0), min(bottom + 1, rows)
-        down, right = np.gradient(surface[low:high])
+        down, right = (np.asarray(slope) for slope in np.gradient(surface[low:high]))
         inner = slice(top - low, bottom - low)
         band = normals[:, top:bottom]
         band[0], band[1], band[2] = -right[inner], down[inner], 1.0

@@ -11,7 +11,7 @@ __all__ = ["chiton", "cloak"]
 
 
 def chiton(pen: Pen, neck: Curve) -> None:
-    """A long dress: neckline, folds to the belt, overfold, skirt with a bordered hem."""
+    """Draw a long dress: neckline, folds to the belt, overfold, skirt with a bordered hem."""
     x = neck[0]
     pen.line(spline([(x - 0.25, 6.1), (x + 0.05, 5.75), (x + 0.3, 6.1)]))
     top_left = spline([(x - 0.2, 6.15), (x - 0.75, 5.9), (x - 0.6, 5.2), (x - 0.48, 4.55)])
@@ -33,7 +33,7 @@ def chiton(pen: Pen, neck: Curve) -> None:
 
 
 def _overfold(pen: Pen, x: float) -> None:
-    """The short upper layer below the belt, ending in a zigzag."""
+    """Draw the short upper layer below the belt, ending in a zigzag."""
     steps = np.linspace(-0.78, 0.8, 9)
     drop = 3.35 + 0.16 * (-1.0) ** np.arange(9) + 0.25 * np.abs(steps)
     edge = np.stack([steps + x, drop], axis=1)
@@ -76,7 +76,7 @@ def _folds(pen: Pen, left: Curve, right: Curve, count: int, *, begin: float) -> 
 
 
 def cloak(pen: Pen, shoulder: Curve) -> None:
-    """A cloak that hangs from the shoulder behind the body."""
+    """Draw a cloak that hangs from the shoulder behind the body."""
     length = pen.rng.uniform(3.0, 4.6)
     outer = spline([shoulder, shoulder + (-0.75, -1.2), shoulder + (-0.95, -length)])
     inner = spline([shoulder + (0.15, -0.1), shoulder + (-0.1, -1.5), shoulder + (-0.25, -length)])

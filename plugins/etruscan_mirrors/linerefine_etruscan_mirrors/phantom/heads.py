@@ -102,7 +102,7 @@ def _ring(count: int) -> Curve:
 
 
 def _helmet(pen: Pen, put: Put) -> Curve:
-    """A crested helmet; returns the crest's edge, which belongs to the silhouette."""
+    """Draw a crested helmet; return the crest's edge, which belongs to the silhouette."""
     rim = spline([(0.33, 0.2), (0.1, 0.1), (-0.1, 0.0), (-0.22, -0.25), (-0.42, -0.3)], step=FINE)
     put(rim)
     outer = spline([(0.25, 0.55), (0.1, 0.85), (-0.35, 0.85), (-0.75, 0.4), (-0.7, -0.5)])
@@ -116,7 +116,7 @@ def _helmet(pen: Pen, put: Put) -> Curve:
 
 
 def _cap(put: Put) -> Curve:
-    """A soft cap whose tip falls forward."""
+    """Draw a soft cap whose tip falls forward; return its edge."""
     cap = spline(
         [(0.3, 0.3), (0.3, 0.65), (0.15, 0.95), (0.38, 1.0), (0.1, 1.1), (-0.3, 0.7), (-0.45, 0.2)]
     )

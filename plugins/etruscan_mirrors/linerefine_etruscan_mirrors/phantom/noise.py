@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["bumps", "enlarged", "fractal", "white"]
+__all__ = ["blurred", "bumps", "enlarged", "fractal", "white"]
 
 Field = NDArray[np.float32]
 
@@ -19,6 +19,11 @@ GRAIN = 1.2
 def white(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     """Return independent normal values, shape (H, W)."""
     return rng.standard_normal(shape, dtype=np.float32)
+
+
+def blurred(field: Field, sigma: float) -> Field:
+    """Return a field after a Gaussian blur of `sigma` pixels, shape (H, W)."""
+    return np.asarray(cv2.GaussianBlur(field, (0, 0), sigma), dtype=np.float32)
 
 
 def bumps(shape: tuple[int, int], sigma: float, rng: np.random.Generator) -> Field:
@@ -44,7 +49,7 @@ def bumps(shape: tuple[int, int], sigma: float, rng: np.random.Generator) -> Fie
     rows, cols = (-(-extent // pitch) + 2 * margin for extent in shape)
     # Each doubling blurs by one pixel of the finer grid; together (pitch^2 - 1) / 3.
     blur = np.sqrt(max((sigma / pitch) ** 2 - (1 - pitch**-2) / 3, 0.01))
-    coarse = cv2.GaussianBlur(white((rows, cols), rng), (0, 0), blur)
+    coarse = blurred(white((rows, cols), rng), blur)
     coarse *= np.float32(2 * np.sqrt(np.pi) * sigma / pitch)  # what blurring takes from the spread
     return enlarged(coarse[margin:-margin, margin:-margin], levels, shape)
 
@@ -55,12 +60,15 @@ def enlarged(coarse: Field, levels: int, shape: tuple[int, int]) -> Field:
     Sample ``[i, j]`` of the coarse grid lies at ``[i, j] * 2 ** levels`` of the fine one.
     """
     for _ in range(levels):
-        coarse = cv2.pyrUp(coarse)
+        coarse = np.asarray(cv2.pyrUp(coarse), dtype=np.float32)
     return np.ascontiguousarray(coarse[: shape[0], : shape[1]], dtype=np.float32)
 
 
 def fractal(
-    shape: tuple[int, int], sigmas: Sequence[float], weights: Sequence[float], rng: np.random.Generator
+    shape: tuple[int, int],
+    sigmas: Sequence[float],
+    weights: Sequence[float],
+    rng: np.random.Generator,
 ) -> Field:
     """Return a weighted sum of `bumps` of several sizes, shape (H, W)."""
     total = np.zeros(shape, dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from linerefine_etruscan_mirrors.phantom.borders import FINEST_MM
@@ -22,7 +23,7 @@ class Pen:
         self._at = at
         self._flip = flip
         self.rng = sheet.rng
-        self.finest = FINEST_MM / head
+        self.finest = 1.4 * FINEST_MM / head
 
     def line(self, points: ArrayLike, *, width: float = 1.0, depth: float = 1.0) -> None:
         self.sheet.add(self.on_sheet(points), width=width, depth=depth)
@@ -34,7 +35,7 @@ class Pen:
         self.sheet.cover(self.on_sheet(outline))
 
     def dot(self, at: ArrayLike) -> None:
-        self.sheet.dot(self.on_sheet([at])[0], width=0.9)
+        self.sheet.dot(self.on_sheet(np.asarray(at)[None])[0], width=0.9)
 
     def on_sheet(self, points: ArrayLike) -> Curve:
         return placed(points, self._at, scale=self.head, flip=self._flip)

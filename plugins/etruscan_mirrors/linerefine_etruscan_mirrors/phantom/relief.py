@@ -48,7 +48,7 @@ def groove(distance: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def trough(distance: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the profile of a scratch: rounded, without burr."""
-    return np.square(np.maximum(1 - np.square(distance), 0))
+    return np.asarray(np.square(np.maximum(1 - np.square(distance), 0)))
 
 
 def bowl(distance: NDArray[np.float32]) -> NDArray[np.float32]:

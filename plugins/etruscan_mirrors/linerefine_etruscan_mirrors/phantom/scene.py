@@ -94,7 +94,9 @@ def _handle(sheet: Sheet, radius: float) -> None:
         turn = np.linspace(0, 3.3 * np.pi, 60)
         coil = (0.09 * radius * np.exp(-0.13 * turn))[:, None]
         volute = coil * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-        sheet.add(placed(volute, (-0.12 * radius if flip else 0.12 * radius, -1.1 * radius), flip=flip))
+        sheet.add(
+            placed(volute, (-0.12 * radius if flip else 0.12 * radius, -1.1 * radius), flip=flip)
+        )
     leaf = spline([(0, 0), (0.35, 0.18), (1, 0), (0.35, -0.18), (0, 0)])
     for angle in (-0.5, 0.0, 0.5):
         sheet.add(placed(leaf, (0, -1.14 * radius), -np.pi / 2 + angle, 0.2 * radius))
@@ -121,25 +123,27 @@ def _figures(sheet: Sheet, field: float, count: int) -> None:
 
 
 def _ground(sheet: Sheet, field: float) -> None:
-    """The ground line, and below it hatching, scales or a palmette."""
+    """Draw the ground line, and below it hatching, scales or a palmette."""
     ground, rng = -0.66 * field, sheet.rng
     half = np.sqrt(field**2 - ground**2)
     for drop in (0.0, max(0.02 * field, 0.8)):
         sheet.add([(-half, ground - drop), (0.0, ground - drop - 0.1), (half, ground - drop)])
     below = ground - max(0.05 * field, 1.6)
-    kind = rng.choice(["hatching", "scales", "palmette"])
+    kind = rng.choice(["hatching", "scales", "palmette", "nothing"])
     if kind == "hatching":
-        for x in np.arange(-half, half, max(0.045 * field, 1.5)):
+        for x in np.arange(-half, half, max(0.05 * field, 2.0)):
             sheet.add([(x, below), (x + 0.12 * field, below - 0.3 * field)], width=0.95)
         sheet.add([(-half, below), (half, below)])
     elif kind == "scales":
-        size = max(0.06 * field, 1.3)
+        size = max(0.07 * field, 1.8)
         for row in range(int(0.36 * field / size)):
             for x in np.arange(-half, half, 2 * size) + size * (row % 2):
                 sheet.add(arc((x, below - row * size), size, np.pi, 2 * np.pi))
-    else:
-        leaf = spline([(0, 0), (0.5, 0.1), (0.95, 0.12), (1, 0), (0.95, -0.12), (0.5, -0.1), (0, 0)])
-        for angle in np.linspace(0.1, np.pi - 0.1, 11):
+    elif kind == "palmette":
+        leaf = spline(
+            [(0, 0), (0.5, 0.1), (0.95, 0.12), (1, 0), (0.95, -0.12), (0.5, -0.1), (0, 0)]
+        )
+        for angle in np.linspace(0.1, np.pi - 0.1, 9):
             sheet.add(placed(leaf, (0, -0.98 * field), angle, 0.27 * field))
 
 
@@ -153,7 +157,7 @@ def _inscriptions(sheet: Sheet, field: float, count: int) -> None:
 
 
 def _filling(sheet: Sheet, field: float) -> None:
-    """A star of dots, a small rosette or a spray of leaves somewhere in the field."""
+    """Draw a star of dots, a small rosette or a spray of leaves somewhere in the field."""
     rng = sheet.rng
     angle, out = rng.uniform(0, 2 * np.pi), field * np.sqrt(rng.uniform(0.02, 0.7))
     at = out * np.array([np.cos(angle), np.sin(angle)])
@@ -165,7 +169,9 @@ def _filling(sheet: Sheet, field: float) -> None:
     elif kind == "rosette":
         rosette(sheet, at, max(0.06 * field, 1.7), 6)
     else:
-        stem = spline(placed([(0, 0), (0.1, 0.5), (-0.05, 1.0)], at, rng.uniform(-1, 1), 0.28 * field))
+        stem = spline(
+            placed([(0, 0), (0.1, 0.5), (-0.05, 1.0)], at, rng.uniform(-1, 1), 0.28 * field)
+        )
         sheet.add(stem)
         leaf = spline([(0, 0), (0.5, 0.22), (1, 0), (0.5, -0.22), (0, 0)])
         for index in np.linspace(0.2, 0.95, 5) * (len(stem) - 1):

@@ -174,14 +174,14 @@ def _specs(
 
 
 _QUICK: tuple[Plan, ...] = (
-    ("PHANTOM-01", Engraving(2, ("tongues",), 2, 4), "good"),
-    ("PHANTOM-02", Engraving(2, ("scales",), 2, 4), "fair"),
-    ("PHANTOM-03", Engraving(1, ("leaves",), 2, 6), "worn"),
-    ("PHANTOM-04", Engraving(2, ("rosettes",), 1, 3), "corroded"),
-    ("PHANTOM-05", Engraving(2, ("zigzag",), 2, 4), "fair"),
-    ("PHANTOM-CORRODED", Engraving(1, ("dots",), 1, 4), "corroded"),
-    ("PHANTOM-GOOD", Engraving(2, ("leaves",), 2, 4), "good"),
-    ("PHANTOM-WORN", Engraving(2, ("tongues",), 2, 3), "worn"),
+    ("PHANTOM-01", Engraving(2, ("tongues",), 1, 2), "good"),
+    ("PHANTOM-02", Engraving(1, ("scales",), 1, 3), "fair"),
+    ("PHANTOM-03", Engraving(1, ("leaves",), 1, 3), "worn"),
+    ("PHANTOM-04", Engraving(2, ("rosettes",), 1, 2), "corroded"),
+    ("PHANTOM-05", Engraving(1, ("zigzag",), 1, 3), "fair"),
+    ("PHANTOM-CORRODED", Engraving(1, ("dots",), 1, 2), "corroded"),
+    ("PHANTOM-GOOD", Engraving(2, ("scales",), 1, 2), "good"),
+    ("PHANTOM-WORN", Engraving(1, ("tongues",), 1, 2), "worn"),
 )
 
 _FULL: tuple[Plan, ...] = (

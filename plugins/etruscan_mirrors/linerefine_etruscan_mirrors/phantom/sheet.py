@@ -100,4 +100,4 @@ class Sheet:
         edge = len(self._covered)
         outside = ((cells < 0) | (cells >= edge)).any(axis=1)
         x, y = np.clip(cells, 0, edge - 1).T
-        return outside | (self._covered[y, x] > 0)
+        return np.asarray(outside | (self._covered[y, x] > 0))

@@ -41,7 +41,7 @@ class WidthModel:
     def quantile(self, normal: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return half-widths for standard normal values, by Wilson and Hilferty's cube."""
         cube = 1 - 1 / (9 * self.shape) + normal / (3 * np.sqrt(self.shape))
-        return self.loc + self.scale * self.shape * np.maximum(cube, 0.0) ** 3
+        return np.asarray(self.loc + self.scale * self.shape * np.maximum(cube, 0.0) ** 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Wear:
             self.field, at[None, :, 1], at[None, :, 0], cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
-        return 1.0 - worn[0].astype(np.float64)
+        return np.asarray(1.0 - worn[0].astype(np.float64))
 
 
 def grooves(
@@ -139,7 +139,7 @@ def _visible(
 def _normal_quantile(share: float) -> float:
     """Return the standard normal quantile, within 0.01 (Tukey's lambda)."""
     share = min(max(share, 1e-4), 1 - 1e-4)
-    return (share**0.135 - (1 - share) ** 0.135) / 0.1975
+    return float((share**0.135 - (1 - share) ** 0.135) / 0.1975)
 
 
 def _tapered(along: NDArray[np.float64]) -> NDArray[np.float64]:

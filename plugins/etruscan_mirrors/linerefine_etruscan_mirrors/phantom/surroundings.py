@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from linerefine.types import Mask
 from linerefine_etruscan_mirrors.phantom.curves import resampled
-from linerefine_etruscan_mirrors.phantom.noise import bumps, enlarged
+from linerefine_etruscan_mirrors.phantom.noise import blurred, bumps, enlarged
 from linerefine_etruscan_mirrors.phantom.placement import Placement
 from linerefine_etruscan_mirrors.phantom.relief import Cut, carve, trough
 
@@ -56,7 +56,7 @@ def body(mask: Mask, placement: Placement, rng: np.random.Generator) -> Field:
     height = STEP_MM * edge * (2 - edge) + rim
     height = np.where(small > 0, height, _table_height(placement, coarse)) + sunk
     scaled = (height * placement.pixels_per_mm).astype(np.float32)
-    return enlarged(cv2.GaussianBlur(scaled, (0, 0), 1.0), LEVELS, shape)
+    return enlarged(blurred(scaled, 1.0), LEVELS, shape)
 
 
 def _table_height(placement: Placement, coarse: tuple[int, int]) -> Field:
@@ -119,7 +119,9 @@ def mark_ruler(relief: Field, albedo: Field, placement: Placement) -> None:
 
 def table(shape: tuple[int, int], pixels_per_mm: float, rng: np.random.Generator) -> Field:
     """Return the nap of the cloth on the table: height in pixels, shape (H, W)."""
-    return np.float32(0.012 * pixels_per_mm) * bumps(shape, 0.12 * pixels_per_mm, rng)
+    nap = bumps(shape, 0.12 * pixels_per_mm, rng)
+    nap *= np.float32(0.012 * pixels_per_mm)
+    return nap
 
 
 def bending(placement: Placement, rng: np.random.Generator) -> Field:
@@ -151,4 +153,4 @@ def bending(placement: Placement, rng: np.random.Generator) -> Field:
 def _waves(extent: int) -> Field:
     """Return half-waves over an edge of the image, shape (extent, WAVES)."""
     at = np.linspace(0, np.pi, extent)
-    return np.cos(np.outer(at, np.arange(WAVES))).astype(np.float32)
+    return np.asarray(np.cos(np.outer(at, np.arange(WAVES))), dtype=np.float32)
