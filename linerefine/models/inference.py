@@ -15,10 +15,20 @@ from linerefine.errors import ConfigError, DataError, RunError, ShapeError
 from linerefine.geometry.tiles import blend, crop, tile_grid
 from linerefine.types import Logits, Mask, Progress, Tile
 
-__all__ = ["OUTSIDE_LOGIT", "evaluating", "predict_image"]
+__all__ = ["OUTSIDE_LOGIT", "evaluating", "predict_image", "suitable_batch"]
 
 OUTSIDE_LOGIT = -20.0
 """Answer where the ROI spared the network the work."""
+
+
+def suitable_batch(device: torch.device | str) -> int:
+    """Return how many patches to give a network at a time.
+
+    On a CPU more patches only spill the caches: sixteen at a time take 1.6
+    times as long per patch as four (U-Net, 256 pixels, one core). A GPU needs
+    many to be busy.
+    """
+    return 32 if torch.device(device).type == "cuda" else 4
 
 
 @contextmanager
@@ -38,7 +48,7 @@ def predict_image(
     tiling: TilingConfig,
     device: torch.device | str = "cpu",
     *,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     roi: Mask | None = None,
     progress: Progress | None = None,
 ) -> Logits:
@@ -55,8 +65,9 @@ def predict_image(
         Windows have edge ``patch`` and overlap by at least ``overlap`` pixels.
     device : torch.device or str
         Where to compute.
-    batch_size : int
-        Windows per call; does not change the answer.
+    batch_size : int, optional
+        Windows per call; does not change the answer. By default what suits
+        the device.
     roi : ndarray of bool, shape (H, W), optional
         Windows wholly outside are not computed: `OUTSIDE_LOGIT` there.
     progress : callable, optional
@@ -84,11 +95,13 @@ def predict_image(
     inside = [tile for tile in tiles if roi is None or roi[tile.clipped(shape).index].any()]
     outside = sorted(set(tiles) - set(inside), key=lambda tile: (tile.top, tile.left))
 
+    size = batch_size or suitable_batch(device)
+
     def windows() -> Iterator[tuple[Tile, Logits]]:
         blank = np.full((tiling.patch, tiling.patch), OUTSIDE_LOGIT, dtype=np.float32)
         yield from ((tile, blank) for tile in outside)
-        for start in range(0, len(inside), batch_size):
-            batch = inside[start : start + batch_size]
+        for start in range(0, len(inside), size):
+            batch = inside[start : start + size]
             yield from zip(batch, _answers(segmenter, image, batch, device), strict=True)
             if progress is not None:
                 progress("predicting", start + len(batch), len(inside))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from linerefine.cache import atomic_write
 from linerefine.config import NetworkConfig
-from linerefine.errors import ConfigError, DataError, RunError, UnknownNameError
+from linerefine.errors import ConfigError, DataError, RunError, ShapeError, UnknownNameError
 
 __all__ = [
     "Network",
@@ -86,7 +86,20 @@ class Segmenter(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return logits, shape (B, 1, H, W), for an image of shape (B, C, H, W)."""
+        """Return logits, shape (B, 1, H, W), for an image of shape (B, C, H, W).
+
+        Raises
+        ------
+        ShapeError
+            If the image has more or fewer channels than the network was built for.
+        """
+        expected = self.network.channels if isinstance(self.network, Network) else image.shape[1]
+        if image.shape[1] != expected:
+            msg = (
+                f"image has {image.shape[1]} channels, the segmenter was built for {expected}. "
+                "Choose the channels it was trained on, or train another."
+            )
+            raise ShapeError(msg)
         logits: Tensor = self.network(image)
         return logits
 

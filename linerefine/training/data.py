@@ -103,8 +103,7 @@ class TrainingPatches:
         self._places = [
             _Place(index, tile)
             for index, sample in enumerate(samples)
-            for tile in _training_tiles(sample.shape, tiling)
-            if _annotated(sample)[tile.index].any()
+            for tile in _annotated_tiles(sample, tiling)
         ]
         if not self._places:
             msg = (
@@ -282,10 +281,12 @@ def _has_roi(sample: Sample, tile: Tile) -> bool:
     return bool(sample.roi[tile.clipped(sample.shape).index].any())
 
 
-def _training_tiles(shape: tuple[int, int], tiling: TilingConfig) -> list[Tile]:
+def _annotated_tiles(sample: Sample, tiling: TilingConfig) -> list[Tile]:
     """Return tiles that overlap by half, cut off where the image is smaller than one."""
-    rows, cols = min(tiling.train_rows, shape[0]), min(tiling.train_cols, shape[1])
-    return tile_grid(shape, (rows, cols), (max(rows // 2, 1), max(cols // 2, 1)))
+    annotated = _annotated(sample)
+    rows, cols = min(tiling.train_rows, sample.shape[0]), min(tiling.train_cols, sample.shape[1])
+    grid = tile_grid(sample.shape, (rows, cols), (max(rows // 2, 1), max(cols // 2, 1)))
+    return [tile for tile in grid if annotated[tile.index].any()]
 
 
 def _draw_tile(sample: Sample, tile: Tile, size: int, rng: np.random.Generator) -> Tile:

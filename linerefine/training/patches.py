@@ -15,7 +15,7 @@ from linerefine.chance import stream
 from linerefine.evaluation.effort import relative_gain
 from linerefine.geometry.hints import apply_hints, constrain, merge_hints
 from linerefine.interfaces import Metric, UserSimulator
-from linerefine.models.inference import evaluating
+from linerefine.models.inference import evaluating, suitable_batch
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.samples import Target
 from linerefine.training.data import ValidationPatches
@@ -49,13 +49,13 @@ def predict_patches(
     patches: ValidationPatches,
     device: torch.device,
     *,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     tick: Tick | None = None,
 ) -> list[Logits]:
     """Return a network's logits, shape (P, P), for every patch."""
     answers: list[Logits] = []
     with evaluating(network), torch.inference_mode():
-        for indices, images in patches.images(batch_size):
+        for indices, images in patches.images(batch_size or suitable_batch(device)):
             batch = images.to(device, memory_format=torch.channels_last)
             answers.extend(network(batch)[:, 0].float().cpu().numpy())
             if tick is not None:
@@ -110,8 +110,8 @@ class PatchTrials:
         Where the networks are.
     seed : int
         Pass k draws the same strokes for the same seed.
-    batch_size : int
-        Patches per network call.
+    batch_size : int, optional
+        Patches per network call; by default what suits the device.
     tick : callable, optional
         Called as strokes are drawn.
     """
@@ -127,15 +127,15 @@ class PatchTrials:
         threshold: float,
         device: torch.device,
         seed: int,
-        batch_size: int = 8,
+        batch_size: int | None = None,
         tick: Tick | None = None,
     ) -> None:
         self._patches = patches
         self._metrics = metrics
         self._cut = logit(threshold)
         self._device = device
-        self._batch_size = batch_size
-        self._initial = predict_patches(segmenter, patches, device, batch_size=batch_size)
+        self._batch_size = batch_size or suitable_batch(device)
+        self._initial = predict_patches(segmenter, patches, device, batch_size=self._batch_size)
         masks = [initial > self._cut for initial in self._initial]
         self.initial_scores = pooled_scores(masks, patches, metrics)
         self._passes = [
@@ -240,7 +240,7 @@ def score_patches(
     threshold: float,
     device: torch.device,
     seed: int,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     tick: Tick | None = None,
 ) -> list[dict[str, float]]:
     """Return scores of a refiner on patches after one stroke each; one row per pass.

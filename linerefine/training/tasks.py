@@ -82,7 +82,6 @@ class SegmenterTask(Task):
         self.monitor = f"val/{metric_name}"
         self.sign = 1 if metric.higher_is_better else -1
         self._patches = patches
-        self._batch_size = config.batch_size
         self._loss = LOSSES[config.loss]
         self._metrics = {metric_name: metric}
         self._cut = logit(threshold)
@@ -98,7 +97,6 @@ class SegmenterTask(Task):
             self.module,
             self._patches,
             self._device,
-            batch_size=self._batch_size,
             tick=lambda done, total: announce(f"validating {self.name}", done, total),
         )
         masks = [logits > self._cut for logits in answers]
@@ -188,6 +186,5 @@ class RefinerTask(Task):
             threshold=self._threshold,
             device=self._device,
             seed=self._seed,
-            batch_size=self._config.batch_size,
             tick=lambda done, total: announce("drawing validation strokes", done, total),
         )

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from linerefine.config import NetworkConfig
-from linerefine.errors import ConfigError, DataError, RunError, UnknownNameError
+from linerefine.errors import ConfigError, DataError, RunError, ShapeError, UnknownNameError
 from linerefine.models.segmenter import (
     Network,
     Segmenter,
@@ -121,6 +121,12 @@ def test_a_segmenter_file_alone_suffices(segmenter, tmp_path):
     assert (loaded.network.config, loaded.network.channels) == (TINY, 2)
     with torch.inference_mode():
         assert torch.equal(loaded(image), segmenter(image))
+
+
+def test_an_image_with_other_channels_is_refused(segmenter):
+    message = "image has 3 channels, the segmenter was built for 2. Choose the channels"
+    with pytest.raises(ShapeError, match=message):
+        segmenter(torch.zeros(1, 3, 64, 64))
 
 
 def test_a_loaded_segmenter_downloads_nothing(segmenter, tmp_path, monkeypatch):

@@ -509,3 +509,15 @@ def test_dropout_too_goes_on_where_it_was(segment, tmp_path):
     other = new()
     segment(other, tmp_path / "other", seed=1)
     assert not same_weights(weights(other), weights(straight))
+
+
+def test_a_network_over_volumes_trains_too(segment, tmp_path):
+    class Volumes(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Conv3d(1, 1, (1, 3, 3), padding=(0, 1, 1))
+
+        def forward(self, image):
+            return self.layer(image[:, :, None])[:, :, 0]
+
+    assert segment(Volumes(), tmp_path).steps == 6
