@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,9 +145,10 @@ class MirrorLoader(ModalityLoader):
 
     def notes(self) -> dict[str, str]:
         """Return kind of data, mask methods, split sizes and bad scans."""
-        notes = {"data": "phantom" if self.options.root is None else "real"}
         if self._collection is None:
-            return notes
+            return {"data": "phantom" if self.options.root is None else "real"}
+        is_drawn = self.options.root is None or _is_drawn(self._collection.scans.values())
+        notes = {"data": "phantom" if is_drawn else "real"}
         masks = Counter(scan.mask_method for scan in self._collection.scans.values())
         division = self._collection.division
         bad = self._collection.bad
@@ -162,7 +163,8 @@ class MirrorLoader(ModalityLoader):
 
     def state(self) -> dict[str, Any]:
         """Return normalisation and pixel size of the training views."""
-        self._prepared()
+        if self._statistics is None:
+            self._prepared()
         known = zip(self.channels, self._statistics or (), strict=True)
         return {
             "statistics": {channel: asdict(statistics) for channel, statistics in known},
@@ -264,11 +266,10 @@ class MirrorLoader(ModalityLoader):
         objects = {name: scan.view.object_name for name, scan in scans.items()}
         if options.split_file is not None:
             return _Collection(scans, read_split_file(options.split_file, objects), bad=bad)
-        paper = tuple(name for name in PAPER_TEST_VIEWS if name in scans)
         is_paper = options.split == "paper"
         division = divide(
             objects,
-            test_views=options.test_views if options.test_views is not None else paper,
+            test_views=_default_test(scans) if options.test_views is None else options.test_views,
             test_fraction=options.test_fraction,
             val_fraction=0.0 if is_paper else options.val_fraction,
             seed=options.split_seed,
@@ -313,6 +314,21 @@ class MirrorLoader(ModalityLoader):
             pixel_size_mm=scan.pixel_size_mm,
             source_shape=scan.source_shape,
         )
+
+
+def _default_test(scans: Mapping[str, Scan]) -> tuple[str, ...]:
+    """Return the paper's test views, or the phantoms', as far as they are there."""
+    from linerefine_etruscan_mirrors.phantom import TEST_VIEWS  # drawing code
+
+    found = [
+        tuple(name for name in views if name in scans) for views in (PAPER_TEST_VIEWS, TEST_VIEWS)
+    ]
+    return found[0] or found[1]
+
+
+def _is_drawn(scans: Iterable[Scan]) -> bool:
+    """Say whether views are phantoms that were given as a data root."""
+    return any(scan.view.object_name.startswith("PHANTOM-") for scan in scans)
 
 
 def _named(collection: _Collection, part: str) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -14,9 +15,6 @@ from linerefine_etruscan_mirrors.classical import Picture, classical_mask, large
 from linerefine_etruscan_mirrors.files import View, read_channel, read_mask
 from linerefine_etruscan_mirrors.preprocessing import shrink
 from linerefine_etruscan_mirrors.sam import INSTALL, SegmentAnything, find_weights, is_installed
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["ObjectMasks", "render", "sam_mask"]
 
@@ -100,30 +98,33 @@ class ObjectMasks:
         if self.choice == "disk":
             msg = f"there is no object mask: {view.mask} does not exist. Set object_mask to 'auto'."
             raise DataError(msg)
-        picture = render(self._path(view))
-        small, method = self._search(picture, view.name)
+        small, method = self._search(view)
         log.info("%s: object mask found by the %s method", view.name, method)
         return _enlarged(small, shape), method
 
-    def _path(self, view: View) -> Path:
-        path: Path = getattr(view, self.looks_at(view)[0])
-        return path
-
-    def _search(self, picture: Picture, name: str) -> tuple[Mask, Method]:
-        if self._sam is None:
-            return classical_mask(picture), "classical"
-        found = sam_mask(picture, self._sam)
-        if found.any():
-            return found, "sam"
-        if self.choice == "sam":
-            msg = "Segment Anything found no object. Draw a mask, or set object_mask to 'auto'."
+    def _search(self, view: View) -> tuple[Mask, Method]:
+        """Return the object on a small picture, and how it was found."""
+        if self._sam is not None:
+            found = sam_mask(render(getattr(view, self.looks_at(view)[0])), self._sam)
+            if found.any():
+                return found, "sam"
+            if self.choice == "sam":
+                msg = "Segment Anything found no object. Draw a mask, or set object_mask to 'auto'."
+                raise DataError(msg)
+            log.warning("%s: Segment Anything found no object: classical method", view.name)
+        if not view.albedo.is_file():
+            msg = (
+                f"there is neither an object mask ({view.mask}) nor an albedo ({view.albedo}) to "
+                "find the object on. Supply one of them, or loader.options.sam_weights."
+            )
             raise DataError(msg)
-        log.warning("%s: Segment Anything found no object; the classical method is used", name)
-        return classical_mask(picture), "classical"
+        return classical_mask(render(view.albedo)), "classical"
 
 
 def render(path: Path) -> Picture:
-    """Return a scan's channel as a small grey picture, at most `EDGE` pixels long.
+    """Return albedo or depth as a small grey picture, at most `EDGE` pixels long.
+
+    Square roots are shown, so that a white ruler does not make all else dark.
 
     Raises
     ------
@@ -134,6 +135,7 @@ def render(path: Path) -> Picture:
     planes = pixels if pixels.ndim == 3 else pixels[None]
     factor = math.ceil(max(planes.shape[1:]) / EDGE)
     small = np.mean([shrink(plane, factor) for plane in planes], axis=0)
+    small = np.sqrt(small - min(float(small.min()), 0.0))
     low, high = np.percentile(small, [0.5, 99.5])
     stretched = (small - low) / (high - low) if high > low else np.zeros_like(small)
     return np.asarray(np.rint(np.clip(stretched, 0, 1) * 255), dtype=np.uint8)
@@ -157,11 +159,12 @@ def sam_mask(picture: Picture, sam: SegmentAnything) -> Mask:
     Notes
     -----
     The prompt is the guess's bounding box and two points: the pixel deepest
-    inside it and the middle of the picture if it belongs to the guess.
+    inside it and the middle of the picture if it belongs to the guess. Where
+    the classical method finds nothing, the inner nine tenths are the guess.
     """
     import cv2
 
-    guess = classical_mask(picture)
+    guess = _guess(picture)
     depth = cv2.distanceTransform(guess.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     points = [np.unravel_index(int(np.argmax(depth)), guess.shape)]
     middle = (guess.shape[0] // 2, guess.shape[1] // 2)
@@ -170,6 +173,17 @@ def sam_mask(picture: Picture, sam: SegmentAnything) -> Mask:
     rows, cols = np.flatnonzero(guess.any(axis=1)), np.flatnonzero(guess.any(axis=0))
     box = (int(rows[0]), int(cols[0]), int(rows[-1]) + 1, int(cols[-1]) + 1)
     return largest_component(sam(picture, points=np.array(points, dtype=np.float64), box=box))
+
+
+def _guess(picture: Picture) -> Mask:
+    try:
+        return classical_mask(picture)
+    except DataError:
+        log.debug("no object stands out; Segment Anything is shown the whole picture")
+    guess = np.zeros(picture.shape, dtype=np.bool_)
+    row, col = (length // 20 for length in picture.shape)
+    guess[row : picture.shape[0] - row, col : picture.shape[1] - col] = True
+    return guess
 
 
 def _enlarged(mask: Mask, shape: tuple[int, int]) -> Mask:

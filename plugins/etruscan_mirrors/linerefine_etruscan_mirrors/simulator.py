@@ -70,7 +70,7 @@ class GammaStroke(Longest):
     def notes(self) -> dict[str, float]:
         """Return the statistics of the half-widths, in pixels of the working grid."""
         known: dict[str, Any] = {} if self.statistics is None else asdict(self.statistics)
-        if not self._is_drawn_at_random():
+        if (known or self._is_given()) and not self._is_drawn_at_random():
             known["half_width"] = self._half_width(np.random.default_rng(0))
         return {name: float(value) for name, value in known.items()}
 

@@ -78,9 +78,10 @@ def divide(
     if test_views:
         test_objects = {objects[view] for view in test_views}
     else:
-        test_objects = set(names[: max(1, round(test_fraction * len(names)))])
+        spare = len(names) - (2 if val_fraction else 1)
+        test_objects = set(names[: _share(test_fraction, len(names), spare)])
     rest = [name for name in names if name not in test_objects]
-    val_count = max(1, round(val_fraction * len(rest))) if val_fraction else 0
+    val_count = _share(val_fraction, len(rest), len(rest) - 1) if val_fraction else 0
     if len(rest) <= val_count:
         needed = "training and validation" if val_count else "training"
         msg = (
@@ -98,6 +99,11 @@ def divide(
         test=test,
         unused=tuple(view for view in in_test if view not in test),
     )
+
+
+def _share(fraction: float, count: int, most: int) -> int:
+    """Return a share of a number, at least 1 and, if that leaves a choice, not over `most`."""
+    return max(1, min(round(fraction * count), most))
 
 
 def _views_of(chosen: Collection[str], objects: Mapping[str, str]) -> tuple[str, ...]:
