@@ -168,3 +168,22 @@ def test_old_leftovers_are_swept_and_fresh_ones_kept(tmp_path):
     with atomic_write(tmp_path / "a.bin") as temporary:
         temporary.write_text("whole")
     assert sorted(tmp_path.iterdir()) == sorted([fresh, tmp_path / "a.bin"])
+
+
+def test_a_file_where_the_folder_should_go_is_a_data_error(tmp_path):
+    (tmp_path / "samples").write_text("in the way")
+    with (
+        pytest.raises(DataError, match="samples cannot be written"),
+        atomic_folder(tmp_path / "samples") as temporary,
+    ):
+        (temporary / "a.txt").write_text("a")
+    assert (tmp_path / "samples").read_text() == "in the way"
+    assert list(tmp_path.iterdir()) == [tmp_path / "samples"]
+
+
+def test_a_short_write_without_a_number_is_a_data_error(tmp_path):
+    # How ndarray.tofile reports a full disk; other errors without a number are not about it.
+    with pytest.raises(DataError, match="12 requested and 5 written after 5 bytes"):
+        write_then_fail(tmp_path / "a.bin", b"12345", OSError("12 requested and 5 written"))
+    with pytest.raises(OSError, match="cannot identify image file"):
+        write_then_fail(tmp_path / "a.bin", b"1", OSError("cannot identify image file"))

@@ -16,12 +16,13 @@ from linerefine.errors import DataError
 from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
 from linerefine.samples import Sample, Target
 from linerefine.testing.demands import demand, unchanged, unchanged_randomness
-from linerefine.testing.drawing import KINDS, drawn_sample
+from linerefine.testing.drawing import KINDS, Kind, drawn_sample
 from linerefine.types import HintMap, Mask, Operation, Split, Stroke, Tile
 
 __all__ = ["check_loader", "check_metric", "check_sample", "check_simulator"]
 
 _ABSENT = "no such sample, for certain"
+_SHAPE = (64, 80)
 
 
 def check_loader(loader: ModalityLoader, *, per_split: int = 1) -> None:
@@ -135,7 +136,8 @@ def check_metric(metric: Metric) -> None:
     with unchanged_randomness(who):
         for label, prediction, target in _simulator_cases():
             _check_counts(metric, prediction, target, f"{who} ({label})")
-        for kind in ("cross", "vee", "ring"):
+        lines: tuple[Kind, ...] = ("cross", "vee", "ring")
+        for kind in lines:
             _check_ranking(metric, _target(kind), f"{who} ({kind})")
         empty = _target("empty")
         score = metric.score(empty.mask, empty)
@@ -222,11 +224,9 @@ def _check_notes(loader: ModalityLoader, who: str) -> None:
         )
 
 
-def _target(kind: str, shape: tuple[int, int] = (64, 80)) -> Target:
-    target = drawn_sample(kind, shape).target  # type: ignore[arg-type]
-    if target is None:
-        msg = "drawn samples have lines"
-        raise RuntimeError(msg)
+def _target(kind: Kind) -> Target:
+    target = drawn_sample(kind, _SHAPE).target
+    assert target is not None, "drawn samples have lines"
     return target
 
 
@@ -316,9 +316,9 @@ def _check_counts(metric: Metric, prediction: Mask, target: Target, who: str) ->
         f"expected finite float64 of shape (S,).",
     )
     parts: Sequence[Tile] = [
-        Tile(top, left, min(top + 24, 64), min(left + 37, 80))
-        for top in range(0, 64, 24)
-        for left in range(0, 80, 37)
+        Tile(top, left, top + 24, left + 37).clipped(_SHAPE)
+        for top in range(0, _SHAPE[0], 24)
+        for left in range(0, _SHAPE[1], 37)
     ]
     total = sum(metric.measure(prediction[part.index], target.window(part)) for part in parts)
     demand(
@@ -340,7 +340,7 @@ def _check_ranking(metric: Metric, target: Target, who: str) -> None:
     others = {
         "an empty prediction": np.zeros_like(target.mask),
         "a full prediction": np.ones_like(target.mask),
-        "half of the lines": np.where(np.arange(80) < 40, target.mask, False),
+        "half of the lines": np.where(np.arange(_SHAPE[1]) < 40, target.mask, False),
         "lines elsewhere": np.roll(target.mask, 20, axis=1),
     }
     for what, prediction in others.items():
