@@ -10,9 +10,7 @@ from pydantic import Field, model_validator
 
 from linerefine.config import Component, ExperimentConfig, NetworkConfig, Options, SegmenterConfig
 from linerefine.refiners.options import UNetOptions
-from linerefine.types import Tip
-from linerefine_etruscan_mirrors.files import Layout
-from linerefine_etruscan_mirrors.images import MM_PER_INCH
+from linerefine_etruscan_mirrors.layout import Layout
 
 __all__ = [
     "DEFAULTS",
@@ -25,6 +23,7 @@ __all__ = [
 ]
 
 Channel = Literal["depth", "normals", "albedo"]
+Tip = Literal["disc", "cross"]
 
 
 class MirrorOptions(Options):
@@ -50,7 +49,7 @@ class MirrorOptions(Options):
         None, gt=0, description="Resolution of all scans; None reads each file's own."
     )
     inch: float = Field(
-        MM_PER_INCH, gt=0, description="Millimetres to the inch; the authors' code takes 25."
+        25.4, gt=0, description="Millimetres to the inch; the authors' code takes 25."
     )
     sigma_mm: float = Field(1.0, gt=0, description="Deviation of the depth's high-pass.")
     clip: float = Field(3.0, gt=0, description="Standard deviations at which heights are cut.")

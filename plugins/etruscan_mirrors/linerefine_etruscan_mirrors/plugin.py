@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from linerefine.interfaces import ModalityLoader, UserSimulator
     from linerefine.refiners.base import Refiner
     from linerefine.report import Report, RunResult
+    from linerefine_etruscan_mirrors.options import GammaStrokeOptions, MirrorOptions
 
 NAME = "etruscan_mirrors"
 
@@ -19,19 +20,15 @@ NAME = "etruscan_mirrors"
 @lr.hookimpl
 def linerefine_loaders() -> Iterator[lr.Entry[ModalityLoader]]:
     """Offer the loader of photometric-stereo scans."""
-    from linerefine_etruscan_mirrors.loader import MirrorLoader
-
     summary = "Photometric-stereo scans of Etruscan mirrors, or drawn ones"
-    yield lr.Entry(NAME, summary, MirrorLoader, options.MirrorOptions)
+    yield lr.Entry(NAME, summary, _loader, options.MirrorOptions)
 
 
 @lr.hookimpl
 def linerefine_simulators() -> Iterator[lr.Entry[UserSimulator]]:
     """Offer strokes as wide as the drawings' lines."""
-    from linerefine_etruscan_mirrors.simulator import GammaStroke
-
     summary = "longest, with half-widths measured on the training drawings"
-    yield lr.Entry("gamma_stroke", summary, GammaStroke, options.GammaStrokeOptions)
+    yield lr.Entry("gamma_stroke", summary, _simulator, options.GammaStrokeOptions)
 
 
 @lr.hookimpl
@@ -49,6 +46,18 @@ def linerefine_experiments() -> Iterator[lr.Experiment]:
     yield lr.Experiment(
         NAME, summary, options.DEFAULTS, options.PROFILES, options.PROTOCOLS, _score_sheet
     )
+
+
+def _loader(options: MirrorOptions) -> ModalityLoader:
+    from linerefine_etruscan_mirrors.loader import MirrorLoader
+
+    return MirrorLoader(options)
+
+
+def _simulator(options: GammaStrokeOptions) -> UserSimulator:
+    from linerefine_etruscan_mirrors.simulator import GammaStroke
+
+    return GammaStroke(options)
 
 
 def _score_sheet(result: RunResult) -> Report:
