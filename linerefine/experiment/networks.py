@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,14 @@ from linerefine.training.data import TrainingPatches, ValidationPatches
 from linerefine.training.loop import fit_refiner, fit_segmenter
 from linerefine.types import Logits
 
-__all__ = ["TrainingSet", "first_prediction", "targets", "trained_refiner", "trained_segmenter"]
+__all__ = [
+    "TrainingSet",
+    "first_prediction",
+    "fit_result",
+    "targets",
+    "trained_refiner",
+    "trained_segmenter",
+]
 
 
 @dataclass(frozen=True)
@@ -162,3 +170,9 @@ def first_prediction(bench: Bench, segmenter: Segmenter, sample: Sample) -> Logi
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.save(file, logits)
     return logits
+
+
+def fit_result(bench: Bench, network: str) -> dict[str, Any] | None:
+    """Return how a network was trained, as the training stored it; None if it was not."""
+    record = bench.folder.read_json(f"checkpoints/{network}.json")
+    return None if record is None else dict(record["result"])

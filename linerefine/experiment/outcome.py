@@ -13,7 +13,7 @@ from linerefine.cache import atomic_write
 from linerefine.evaluation.summary import session_table, summarise_sessions
 from linerefine.events import ArtifactWritten
 from linerefine.experiment.bench import Bench
-from linerefine.experiment.networks import first_prediction
+from linerefine.experiment.networks import first_prediction, fit_result
 from linerefine.experiment.patches import summarise_patches
 from linerefine.experiment.pictures import draw_pictures
 from linerefine.experiment.sessions import test_samples
@@ -21,7 +21,7 @@ from linerefine.hooks import Experiment
 from linerefine.models.segmenter import Segmenter
 from linerefine.report import Report, RunResult, Table
 from linerefine.samples import Target
-from linerefine.tracking.console import report_text
+from linerefine.tracking.tables import report_text
 
 __all__ = ["first_scores", "report", "summarise", "write_outcome"]
 
@@ -61,11 +61,8 @@ def summarise(
     """Return the content of ``summary.json``."""
     sessions = summarise_sessions(rounds, bench.steering)
     on_patches = summarise_patches(patches)
-    fits = {
-        name: fit
-        for name in ("segmenter", *(part.name for part in bench.config.refiners))
-        if (fit := bench.folder.read_json(f"checkpoints/{name}.json")) is not None
-    }
+    networks = ("segmenter", *(part.name for part in bench.config.refiners))
+    fits = {name: fit for name in networks if (fit := fit_result(bench, name)) is not None}
     return {
         "metric": bench.steering,
         "first_prediction": {"images": first, "mean": _mean_scores(first)},

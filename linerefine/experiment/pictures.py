@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from linerefine.cache import atomic_write
 from linerefine.events import ArtifactWritten
 from linerefine.experiment.bench import Bench
-from linerefine.experiment.networks import targets
+from linerefine.experiment.networks import fit_result, targets
 from linerefine.experiment.sessions import masks_path, test_samples
 from linerefine.geometry.centreline import half_widths
 from linerefine.geometry.widths import width_statistics
@@ -45,7 +43,7 @@ def _whole_run(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[st
             figures.width_histogram(widths, width_statistics(widths), label=label),
         )
     for network in result.summary["training"]:
-        fit = bench.folder.read_json(f"checkpoints/{network}.json")
+        fit = fit_result(bench, network)
         if fit is not None:
             yield f"training-{network}", figures.training_curve(fit["history"], title=network)
 
@@ -74,8 +72,6 @@ def _overlays(bench: Bench, refiner: str, label: str) -> Iterator[tuple[str, Fig
 
 
 def _keep(bench: Bench, figure: Figure, name: str, *, refiner: str | None = None) -> None:
-    path: Path = bench.folder.figures / f"{name}.png"
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, format="png")
+    path = figures.save_png(figure, bench.folder.figures / f"{name}.png")
     repeat = None if refiner is None else 0
     bench.notify(ArtifactWritten(path, "figures", refiner=refiner, repeat=repeat))

@@ -59,7 +59,8 @@ def centreline(mask: Mask) -> Mask:
         return np.zeros(mask.shape, dtype=np.bool_)
     from skimage.morphology import skeletonize
 
-    skeleton: Mask = skeletonize(mask)  # type: ignore[no-untyped-call]
+    # A copy: scikit-image refuses arrays that cannot be written, such as a session's views.
+    skeleton: Mask = skeletonize(mask.copy())  # type: ignore[no-untyped-call]
     return skeleton
 
 

@@ -282,3 +282,11 @@ def test_only_two_dimensional_bool_is_taken(function, name):
         function(np.ones((3, 3), dtype=np.uint8))
     with pytest.raises(ShapeError, match=rf"{name} has shape \(3, 3, 3\) and type bool"):
         function(np.ones((3, 3, 3), dtype=bool))
+
+
+def test_a_mask_that_cannot_be_written_is_read():
+    mask = np.zeros((9, 9), dtype=bool)
+    mask[3:6, 1:8] = True
+    mask.flags.writeable = False
+    assert geometry.centreline(mask).any()
+    assert geometry.thin(mask).any()

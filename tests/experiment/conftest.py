@@ -1,0 +1,66 @@
+"""A whole run on drawn samples, small enough for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import linerefine as lr
+from linerefine import builtin
+from linerefine.config import Component, ExperimentConfig
+from linerefine.experiment import run_experiment
+from linerefine.hooks import Experiment
+from linerefine.registry import Registry
+from linerefine.report import Report, RunResult, Table
+from linerefine.testing import DrawnLoader
+
+TINY = {"encoder": "resnet18", "encoder_depth": 3, "decoder_channels": (16, 8, 8)}
+
+CONFIG = ExperimentConfig.model_validate(
+    {
+        "loader": {"name": "drawn"},
+        "segmenter": {"network": TINY},
+        "refiners": [{"name": "unet", "options": {"network": TINY}}, {"name": "manual"}],
+        "tiling": {"patch": 64, "overlap": 16, "train_rows": 64, "train_cols": 64},
+        "training": {
+            "batch_size": 2,
+            "max_epochs": 2,
+            "steps_per_epoch": 2,
+            "validation_passes": 1,
+        },
+        "session": {"crop": 64, "margin": 8},
+        "evaluation": {"budget": 4, "repeats": 2, "patch_passes": 1},
+        "threads": 1,
+    }
+)
+
+
+class DrawnPlugin:
+    """Brings the drawn samples and an experiment with a score sheet of its own."""
+
+    @lr.hookimpl
+    def linerefine_loaders(self) -> Iterator[lr.Entry[Any]]:
+        yield lr.Entry("drawn", "drawn samples", lambda options: DrawnLoader())
+
+
+def sheet(result: RunResult) -> Report:
+    row = {"rows": len(result.rounds)}
+    return Report((Table("the experiment's own", ("rows",), (row,)),))
+
+
+EXPERIMENT = Experiment("drawn", "drawn samples", CONFIG, score_sheet=sheet)
+
+
+def registry() -> Registry:
+    return Registry([builtin, DrawnPlugin()])
+
+
+def run(output: Path, *observers: Any, resume: bool = False, **changes: Any) -> RunResult:
+    config = CONFIG.model_copy(update=changes)
+    return run_experiment(
+        EXPERIMENT, config, registry(), output, observers=observers, resume=resume
+    )
+
+
+__all__ = ["CONFIG", "EXPERIMENT", "Component", "registry", "run"]
