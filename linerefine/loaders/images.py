@@ -208,20 +208,21 @@ def _tiff_header(path: Path) -> Header:
 
     with tifffile.TiffFile(path) as file:
         page = _only_page(path, file)
-        ends = np.add(page.dataoffsets, page.databytecounts)
-        if ends.size == 0 or int(ends.max()) > path.stat().st_size:
-            msg = "the file ends before its last pixel"
-            raise ValueError(msg)
         dtype = page.dtype
         is_float = dtype is not None and dtype.kind == "f"
         return Header((page.imagelength, page.imagewidth), is_float)
 
 
 def _only_page(path: Path, file: TiffFile) -> TiffPage:
+    """Return the page of a TIFF; refuse stacks, and files that are cut off."""
     page = file.pages.first
     if len(file.pages) > 1 and file.series[0].shape != page.shape:
         msg = f"{path} holds {len(file.pages)} pages, expected one image."
         raise DataError(msg)
+    ends = np.add(page.dataoffsets, page.databytecounts)
+    if ends.size == 0 or int(ends.max()) > path.stat().st_size:
+        msg = "the file ends before its last pixel"
+        raise ValueError(msg)
     return page
 
 
