@@ -1,0 +1,402 @@
+"""Pictures of a run, each drawn from data alone; whoever calls saves them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from numpy.typing import NDArray
+
+from linerefine.cache import atomic_write
+from linerefine.tracking.overlays import CLASSES, busiest, painted, shares
+from linerefine.tracking.traces import (
+    GRID,
+    GammaFit,
+    crossing,
+    gamma_density,
+    gamma_words,
+    mean_steps,
+)
+from linerefine.types import Mask, Tile
+
+__all__ = ["gain_curve", "overlay", "save_png", "training_curve", "width_histogram", "workload"]
+
+# Okabe and Ito's colours, told apart by colour-blind readers; yellow is too pale for lines.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MANUAL, REFINED = "#D55E00", "#0072B2"
+_GREY = "0.35"
+_NAMES = {"pfm": "pFM", "iou": "IoU", "dice": "Dice", "f_measure": "F-measure"}
+
+
+def save_png(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, whole or not at all, and return the path.
+
+    Raises
+    ------
+    DataError
+        If the disk is full or the folder cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png")
+    return path
+
+
+def gain_curve(rounds: pd.DataFrame, *, label: str = "") -> Figure:
+    """Draw the relative gain over interactions (paper, Figure 5).
+
+    Parameters
+    ----------
+    rounds : DataFrame
+        As `linerefine.report.RunResult.rounds`.
+    label : str
+        What the data are, such as ``phantoms``; part of the title.
+
+    Returns
+    -------
+    figure : Figure
+        A panel per refiner, without those that never change anything; a line
+        per image, the mean over repeats; a band of one standard deviation.
+        Sessions that stopped earlier carry their last value forward.
+    """
+    refiners = _helping(rounds)
+    figure = _figure(1.2 + 4.6 * len(refiners), 3.8)
+    panels = figure.subplots(1, len(refiners), sharey=True, squeeze=False)[0]
+    for axes, refiner in zip(panels, refiners, strict=True):
+        part = rounds[rounds["refiner"] == refiner]
+        for colour, (image, sessions) in zip(_colours(), part.groupby("image"), strict=False):
+            _gain_line(axes, sessions, str(image), colour)
+        axes.axhline(0, color=_GREY, linewidth=0.8, zorder=1)
+        axes.set_xlabel("interactions")
+        axes.set_title(refiner, fontsize=10)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        _finish(axes)
+    panels[0].set_ylabel("relative gain, refined over manual")
+    panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    panels[0].legend(fontsize=8, frameon=False, title=_repeats(rounds), title_fontsize=8)
+    _title(figure, "Relative gain after the same strokes", label)
+    return figure
+
+
+def workload(rounds: pd.DataFrame, *, metric: str = "pfm", label: str = "") -> Figure:
+    """Draw the score over the effort spent, by hand and refined (paper, Figure 6).
+
+    Parameters
+    ----------
+    rounds : DataFrame
+        As `linerefine.report.RunResult.rounds`.
+    metric : str
+        Which score.
+    label : str
+        What the data are, such as ``phantoms``; part of the title.
+
+    Returns
+    -------
+    figure : Figure
+        A panel per refiner and image: thin lines are sessions, thick ones
+        their mean; the arrow leads from the effort at which the manual score
+        is best to the one at which the refined score gets there.
+    """
+    chosen = rounds[rounds["refiner"].isin(_helping(rounds))]
+    panels = [(key, part) for key, part in chosen.groupby(["refiner", "image"])]
+    columns = min(3, max(len(panels), 1))
+    rows = max(math.ceil(len(panels) / columns), 1)
+    figure = _figure(0.8 + 3.6 * columns, 0.9 + 2.9 * rows)
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for axes, ((refiner, image), part) in zip(grid.flat, panels, strict=False):
+        _effort_panel(axes, part, metric)
+        axes.set_title(f"{image}, {refiner}", fontsize=9)
+        _finish(axes)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(_NAMES.get(metric, metric))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
+        axes.set_xlabel("hinted pixels")
+    if panels:
+        grid[0, 0].legend(fontsize=8, frameon=False, loc="lower right")
+    _title(figure, "Effort to the best manual score", label)
+    return figure
+
+
+def width_histogram(
+    widths: NDArray[np.float64], statistics: GammaFit, *, label: str = ""
+) -> Figure:
+    """Draw the half-widths of lines and the gamma distribution fitted to them (Figure 3).
+
+    Parameters
+    ----------
+    widths : ndarray of float64, shape (N,)
+        Half-widths in pixels of the working grid, not empty.
+    statistics : WidthStatistics
+        Of these widths.
+    label : str
+        What the data are, such as ``phantoms``; part of the title.
+
+    Returns
+    -------
+    figure : Figure
+    """
+    figure = _figure(5.4, 4.0)
+    axes = figure.subplots()
+    high = max(float(np.quantile(widths, 0.999)), statistics.mean + 3 * statistics.sd)
+    # Distances between pixel centres are few different numbers; finer bins would look like a comb.
+    bins = np.arange(0, high + 0.5, 0.5).tolist()
+    share = np.full(len(widths), 1 / (statistics.kept * 0.5))  # a density, as the fit is
+    axes.hist(widths, bins, weights=share, color="0.8", label=f"{statistics.count:,} line pixels")
+    grid = np.linspace(0, high, GRID)
+    density = gamma_density(grid, statistics)
+    if density is not None:
+        axes.plot(
+            grid, density, color=REFINED, linewidth=2, label=f"gamma, {gamma_words(statistics)}"
+        )
+    low = statistics.kept_mean - 2 * statistics.kept_sd
+    for mode, value, style in (("mean", statistics.kept_mean, "-"), ("mean - 2 sd", low, "--")):
+        axes.axvline(value, color=MANUAL, ls=style, lw=1.2, label=f"{mode} = {value:.2f} px")
+    axes.set_xlabel("half-width (pixels of the working grid)")
+    axes.set_ylabel("density")
+    axes.set_xlim(0, high)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    _finish(axes)
+    _title(figure, "How wide lines are drawn", label)
+    return figure
+
+
+def training_curve(history: Sequence[Mapping[str, float]], *, title: str = "") -> Figure:
+    """Draw a training: the loss, and what was measured on the validation patches.
+
+    Parameters
+    ----------
+    history : sequence of mapping of str to float
+        An entry per epoch: ``epoch``, losses (names that end in ``loss``), and
+        scores (names that begin with ``val/``), in [0, 1].
+    title : str
+        Name of the network.
+
+    Returns
+    -------
+    figure : Figure
+        The epoch that was kept, the one with the highest relative gain or
+        else first score, is marked.
+    """
+    table = pd.DataFrame([dict(entry) for entry in history])
+    epochs = table.get("epoch", pd.Series(np.arange(1, len(table) + 1)))
+    losses = [name for name in table.columns if name.endswith("loss")]
+    scores = [name for name in table.columns if name.startswith("val/") and name not in losses]
+    gains = [name for name in scores if name.endswith("gain")]
+    parts = {
+        "loss": losses,
+        "score on validation patches": [name for name in scores if name not in gains],
+        "relative gain on validation patches": gains,
+    }
+    drawn = {ylabel: names for ylabel, names in parts.items() if names}
+    best = _best_epoch(table, epochs, [*gains, *scores])
+    figure = _figure(0.6 + 3.8 * max(len(drawn), 1), 3.5)
+    for axes, (ylabel, names) in zip(
+        figure.subplots(1, max(len(drawn), 1), squeeze=False)[0], drawn.items(), strict=False
+    ):
+        for colour, name in zip(_colours(), names, strict=False):
+            words = name.removeprefix("val/").replace("/", " ").replace("_", " ")
+            dot = "o" if len(table) < 3 else ""
+            axes.plot(epochs, table[name], color=colour, marker=dot, label=words)
+        if best is not None:
+            axes.axvline(
+                best, color=_GREY, linestyle=":", linewidth=1.2, label=f"kept: epoch {best}"
+            )
+        if ylabel != "loss":
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(ylabel, fontsize=9)
+        axes.legend(fontsize=8, frameon=False)
+        _finish(axes)
+    _title(figure, f"Training {title}".strip(), "")
+    return figure
+
+
+def overlay(
+    image: NDArray[np.float32],
+    target: Mask | None,
+    initial: Mask,
+    manual: Mask,
+    refined: Mask,
+    *,
+    roi: Mask | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw what was found, missed and made up, before and after the strokes.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W)
+        One channel; shown from its 1st to its 99th percentile.
+    target : ndarray of bool, shape (H, W), or None
+        The reference; without one the lines have a single colour.
+    initial, manual, refined : ndarray of bool, shape (H, W)
+        First prediction, the same with the strokes pasted in, the refiner's.
+    roi : ndarray of bool, shape (H, W), optional
+        Pixels that count; the rest is darkened.
+    title : str
+        Which image and refiner.
+
+    Returns
+    -------
+    figure : Figure
+        Above the whole image, scaled down if it is large; below, at full
+        resolution, the part in which strokes and refiner changed most.
+    """
+    masks = {"first prediction": initial, "strokes pasted": manual, "refined": refined}
+    window = busiest(initial, refined)
+    height, width = image.shape
+    rows = [Tile(0, 0, height, width), *([window] if window.shape != image.shape else [])]
+    tall = [min(max(4.1 * row.shape[0] / row.shape[1], 2.0), 7.0) for row in rows]
+    figure = _figure(13.0, sum(tall) + 1.1)
+    grid = figure.subplots(len(rows), 3, squeeze=False, height_ratios=tall)
+    for panels, tile in zip(grid, rows, strict=True):
+        for axes, (name, mask) in zip(panels, masks.items(), strict=True):
+            axes.imshow(
+                painted(image, target, mask, roi, tile),
+                interpolation="nearest",
+                extent=(tile.left, tile.right, tile.bottom, tile.top),
+            )
+            axes.set_axis_off()
+            if tile is rows[0]:
+                axes.set_title(name, fontsize=10)
+                if target is not None:
+                    missed, wrong = shares(target, mask, roi)
+                    said = f"{100 * missed:.0f} % missed, {100 * wrong:.0f} % of the drawn false"
+                    axes.set_title(f"{name}\n{said}", fontsize=10)
+    for axes in grid[0] if len(rows) > 1 else ():
+        corner, size = (window.left, window.top), window.shape[::-1]
+        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor="white", lw=1.2))
+    if target is not None:
+        patches = [Patch(color=colour, label=name) for name, colour in CLASSES.items()]
+        figure.legend(handles=patches, loc="outside lower center", ncols=3, frameon=False)
+    _title(figure, title, "")
+    return figure
+
+
+# ------------------------------------------------------------------ curves
+
+
+def _gain_line(axes: Axes, sessions: pd.DataFrame, image: str, colour: str) -> None:
+    """Draw the mean over repeats of one image, and how far they scatter."""
+    wide = sessions.pivot_table(index="round", columns="repeat", values="relative_gain")
+    wide = wide.ffill()
+    steps = wide.index.to_numpy()
+    mean = wide.mean(axis=1).to_numpy()
+    if wide.shape[1] > 1:
+        spread = wide.std(axis=1, ddof=0).to_numpy()
+        axes.fill_between(steps, mean - spread, mean + spread, color=colour, alpha=0.18, lw=0)
+    axes.plot(steps, mean, color=colour, linewidth=1.6, label=image)
+
+
+def _effort_panel(axes: Axes, part: pd.DataFrame, metric: str) -> None:
+    """Draw manual and refined score over hinted pixels, and where they are level."""
+    sessions = [session.sort_values("round") for _, session in part.groupby("repeat")]
+    marks = []
+    for colour, side in ((MANUAL, "manual"), (REFINED, "refined")):
+        curves = []
+        for session in sessions:
+            effort = session["effort"].to_numpy(dtype=float)
+            score = session[f"{side}_{metric}"].to_numpy(dtype=float)
+            curves.append((effort, score))
+            if len(sessions) > 1:
+                axes.step(effort, score, where="post", color=colour, linewidth=0.6, alpha=0.35)
+        effort, score = mean_steps(curves)
+        axes.plot(effort, score, color=colour, linewidth=1.8, label=side)
+    for session in sessions:
+        effort = session["effort"].to_numpy(dtype=float)
+        manual, refined = (
+            session[f"{s}_{metric}"].to_numpy(dtype=float) for s in ("manual", "refined")
+        )
+        marks.append(crossing(effort, manual, refined))
+    _mark_crossing(axes, np.array(marks))
+    axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+
+
+def _mark_crossing(axes: Axes, marks: NDArray[np.float64]) -> None:
+    """Draw the arrow of saved effort; the number is the mean over repeats."""
+    crossed = marks[~np.isnan(marks).any(axis=1) & (marks[:, 1] > 0)]
+    if len(crossed) == 0:
+        note, where = "best manual score\nnot reached", axes.transAxes
+        axes.text(0.03, 0.95, note, transform=where, fontsize=8, va="top")
+        return
+    level, by_hand, refined = crossed.mean(axis=0)
+    saved = float((1 - crossed[:, 2] / crossed[:, 1]).mean())
+    axes.annotate(
+        "", xy=(refined, level), xytext=(by_hand, level), arrowprops={"arrowstyle": "->", "lw": 1.2}
+    )
+    axes.plot([by_hand, refined], [level, level], "k|", markersize=8, markeredgewidth=1.2)
+    share = f" ({len(crossed)} of {len(marks)})" if len(crossed) < len(marks) else ""
+    axes.annotate(
+        f"{-100 * saved:+.0f} %{share}",
+        ((by_hand + refined) / 2, level),
+        xytext=(0, -5),  # below the arrow, where no curve runs
+        textcoords="offset points",
+        fontsize=9,
+        ha="center",
+        va="top",
+        bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
+    )
+
+
+def _helping(rounds: pd.DataFrame) -> list[str]:
+    """Return the refiners that change anything; all if none does."""
+    names = [str(name) for name in rounds["refiner"].unique()]
+    gains = rounds.groupby("refiner")["relative_gain"]
+    largest = gains.agg(lambda values: float(np.nanmax(np.abs(values), initial=0)))
+    helping = [name for name in names if largest[name] > 1e-9]
+    return helping or names
+
+
+def _best_epoch(table: pd.DataFrame, epochs: pd.Series, scores: Sequence[str]) -> int | None:
+    """Return the epoch with the highest of the first score."""
+    values = table[scores[0]].to_numpy(dtype=float) if scores else np.array([])
+    if np.isnan(values).all():
+        return None
+    return int(epochs.iloc[int(np.nanargmax(values))])
+
+
+# ------------------------------------------------------------------- style
+
+
+def _figure(width: float, height: float) -> Figure:
+    layout = ConstrainedLayoutEngine(h_pad=0.08)  # inches; keeps titles apart
+    figure = Figure(figsize=(width, height), dpi=150, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _title(figure: Figure, text: str, label: str) -> None:
+    figure.suptitle(f"{text} ({label})" if label else text, fontsize=11)
+
+
+def _finish(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True, color="0.9", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8)
+
+
+def _colours() -> list[str]:
+    return list(COLOURS) * 20
+
+
+def _repeats(rounds: pd.DataFrame) -> str:
+    count = rounds["repeat"].nunique()
+    return f"mean of {count} repeats, band: 1 sd" if count > 1 else "one repeat"
+
+
+def _thousands(value: float, _: object = None) -> str:
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
