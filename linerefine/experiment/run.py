@@ -103,6 +103,9 @@ def _begin(bench: Bench, experiment: Experiment, *, resume: bool) -> dict[str, s
     bench.notify(
         RunStarted(experiment.name, bench.folder.path, bench.config.model_dump(), tags, resume)
     )
+    for key in ("data", "split", "bad_scans", "object_mask"):
+        if tags.get(key, "none") != "none":
+            bench.notify.note(f"{key.replace('_', ' ')}: {tags[key]}")
     sizes = {split: len(bench.loader.names(split)) for split in ("train", "val", "test")}
     bench.notify.note(
         f"{sizes['train']} train, {sizes['val']} val, {sizes['test']} test images; "

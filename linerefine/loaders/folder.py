@@ -170,7 +170,14 @@ class Folder(ModalityLoader):
             _require_shape(path, mask, files.image, pixels)
         lines = [resized_mask(mask, self.options.scale) for mask in masks.values()]
         image, roi = self._image(files.image, pixels, roi)
-        return Sample(files.name, image, roi, lines[0] if lines else None, None, tuple(lines[1:]))
+        return Sample(
+            name=files.name,
+            image=image,
+            roi=roi,
+            lines=lines[0] if lines else None,
+            other_lines=tuple(lines[1:]),
+            source_shape=(pixels.shape[0], pixels.shape[1]),
+        )
 
     def _image(
         self, path: Path, pixels: NDArray[np.float32], roi: Mask
