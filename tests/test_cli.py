@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import tomllib
 from datetime import datetime
 from pathlib import Path
@@ -155,6 +156,13 @@ class TestProgram:
         monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
         cli("--version")
         assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+    def test_it_runs_in_a_thread_too(self):
+        codes = []
+        thread = threading.Thread(target=lambda: codes.append(main(["--version"])))
+        thread.start()
+        thread.join()
+        assert codes == [0]
 
     def test_the_module_is_the_program(self):
         done = subprocess.run(
@@ -326,6 +334,15 @@ class TestScore:
         install("good")
         done = cli("score", "mine/line.png", "theirs/line.png", "--json", *OURS)
         assert json.loads(done.out)["mean"]["area"] == 1 / 16
+
+    def test_a_metric_without_defaults_is_left_out_and_said_so(self, cli, masks, install):
+        install("demanding")
+        done = cli("score", "mine/line.png", "theirs/line.png", "--json", *OURS)
+        assert "within" not in json.loads(done.out)["mean"]
+        assert done.err == (
+            "warning: metric 'within' is left out, for it has no defaults: "
+            "metrics.within.options.pixels is missing.\n"
+        )
 
     def test_an_roi_is_heeded(self, cli, masks):
         done = cli(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 import linerefine as lr
 from linerefine import builtin
 from linerefine.configure import cuda_is_available, dump_config, load_config, resolve
+from linerefine.configure.files import plain
 from linerefine.configure.layers import parse_value
 from linerefine.registry import Registry
 
@@ -112,6 +115,13 @@ class TestProfile:
         assert (paper.profile, paper.training.batch_size) == ("paper", 32)
         again = resolved(registry, "folder", profile="paper", sets=["profile=quick"])
         assert (again.profile, again.training.batch_size) == ("quick", 8)
+
+    def test_an_experiment_may_have_none(self):
+        bare = lr.Experiment(
+            "bare", "", lr.ExperimentConfig(profile="mine", loader=lr.Component(name="folder"))
+        )
+        plugin = SimpleNamespace(linerefine_experiments=lr.hookimpl(lambda: [bare]))
+        assert resolve(Registry([builtin, plugin]), "bare").profile == "mine"
 
     def test_none_can_be_asked_for(self, registry):
         config = resolved(registry, sets=["profile=''"])
@@ -237,6 +247,7 @@ class TestMistakes:
             ("refiners=[]", "refiners is empty, expected a list of length >= 1 (set by --set)."),
             ("refiners=unet", "refiners is 'unet', expected a list (set by --set)."),
             ("loader=leaves", "loader is 'leaves', expected a table (set by --set)."),
+            ("metrics=[{name=3}]", "metrics.0.name is 3, expected text (set by --set)."),
             ("loader.name=3", "loader.name is 3, expected text (set by --set)."),
             ("simulator.options=3", "simulator.options is 3, expected a table (set by --set)."),
             (
@@ -290,6 +301,15 @@ class TestMistakes:
         )
         with pytest.raises(lr.UnknownNameError, match=expected):
             resolve(registry, "leavs")
+
+    def test_a_name_with_two_providers_is_refused(self, registry):
+        again = SimpleNamespace(
+            linerefine_refiners=lr.hookimpl(lambda: [lr.Entry("unet", "", print)]),
+            __name__="again",
+        )
+        expected = r"^refiner 'unet' is provided by linerefine .* and again\. Uninstall one"
+        with pytest.raises(lr.ConfigError, match=expected):
+            resolve(Registry([builtin, again]), "folder", device="cpu")
 
     def test_a_long_value_is_cut(self, registry):
         (line,) = mistakes(registry, sets=[f"device={'x' * 100}"])
@@ -438,6 +458,24 @@ class TestFiles:
             f"  training.batch_size is 0, expected >= 1 (set by {file}).",
             f"  sed is not a setting (set by {file}). Did you mean 'seed'?",
         ]
+
+
+class TestPlain:
+    @pytest.mark.parametrize(
+        ("value", "kept"),
+        [
+            (Path("a") / "b", str(Path("a") / "b")),
+            (lr.Operation.ADD, 1),
+            ({3: (1, 2)}, {"3": [1, 2]}),
+            ({"b", "a"}, ["a", "b"]),
+            (lr.Options(), {}),
+            (date(2026, 1, 31), "2026-01-31"),
+        ],
+    )
+    def test_whatever_an_option_holds_becomes_toml(self, value, kept):
+        assert plain(value) == kept
+        config = lr.ExperimentConfig(loader=lr.Component(name="a", options={"x": value}))
+        assert tomllib.loads(dump_config(config))["loader"]["options"]["x"] == kept
 
 
 class TestCuda:

@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -317,6 +317,13 @@ class TestMaking:
             registry.make_refiner(lr.Component(name="unet"), 1)
 
 
+def test_a_module_of_no_distribution_has_no_version():
+    module = ModuleType("loose")
+    module.linerefine_metrics = lr.hookimpl(lambda: [metric_entry()])
+    (info,) = Registry([module]).describe()
+    assert (info.name, info.distribution, info.version) == ("loose", "loose", "")
+
+
 class TestBuiltin:
     @pytest.mark.parametrize("name", ["pfm", "iou", "f_measure", "dice"])
     def test_every_metric_scores_a_perfect_prediction_one(self, name):
@@ -332,7 +339,8 @@ class TestBuiltin:
         assert type(longest).__name__ == "Longest"
         manual = registry.make_refiner(lr.Component(name="manual"), channels=1)
         assert type(manual).__name__ == "Manual"
-        assert type(registry.loader("folder").options()).__name__ == "FolderOptions"
+        folder = registry.make_loader(lr.Component(name="folder", options={"root": str(tmp_path)}))
+        assert type(folder).__name__ == "Folder"
 
     def test_unet_takes_image_prediction_and_hints(self):
         network = {"encoder": "resnet18", "decoder_channels": [16, 16, 8, 8, 8]}

@@ -10,6 +10,7 @@ import pytest
 SLOW = (
     "matplotlib",
     "mlflow",
+    "numpy",
     "pandas",
     "scipy",
     "segmentation_models_pytorch",

@@ -23,8 +23,8 @@ def plugins_command(*, as_json: bool, blocked: Collection[str]) -> None:
     rows += [(info.name, info.version, _provides(info)) for info in infos]
     say(_columns(rows))
     for kind, summaries in _summaries(registry).items():
-        if summaries:
-            say(f"\n{kind}\n{_columns(list(summaries.items()), indent='  ')}")
+        lines = _columns(list(summaries.items()), indent="  ") if summaries else "  none"
+        say(f"\n{kind}\n{lines}")
     for problem in dict.fromkeys(info.problem for info in infos if info.problem):
         complain(f"warning: {problem}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import tempfile
 from collections.abc import Callable, Collection, Mapping
@@ -151,14 +152,13 @@ def _stamped(experiment: str, time: datetime) -> Path:
     """Make ``runs/<time>-<experiment>``; a second run in one second gets a number."""
     RUNS.mkdir(exist_ok=True)
     stamp = time.strftime("%Y-%m-%dT%H-%M-%S")
-    for number in range(1, 1000):
-        suffix = "" if number == 1 else f"_{number}"
-        folder = RUNS / f"{stamp}{suffix}-{experiment}"
+    folder = RUNS / f"{stamp}-{experiment}"
+    for number in itertools.count(2):
         with suppress(FileExistsError):
             folder.mkdir()
-            return folder
-    msg = f"{RUNS} holds a thousand runs of {stamp}. Choose another --output."
-    raise RunError(msg)
+            break
+        folder = RUNS / f"{stamp}_{number}-{experiment}"
+    return folder
 
 
 def _check_device(config: ExperimentConfig) -> None:

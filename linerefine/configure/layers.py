@@ -117,10 +117,8 @@ class Layers:
         below = [known for other, known in self._origins.items() if other[: len(path)] == path]
         if path not in self._origins and below:
             return ", ".join(dict.fromkeys(below))
-        for depth in range(len(path), -1, -1):
-            if path[:depth] in self._origins:
-                return self._origins[path[:depth]]
-        raise AssertionError(path)  # the lowest layer has an origin
+        around = (path[:depth] for depth in range(len(path), -1, -1))
+        return next(self._origins[place] for place in around if place in self._origins)
 
     def _merge(
         self, here: dict[str, Any], settings: Mapping[str, Any], path: Where, origin: str

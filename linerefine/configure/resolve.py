@@ -159,13 +159,11 @@ class _Findings:
         sentence, _, rest = str(error).partition(". ")
         self.lines.append(f"{'.'.join(map(str, where))}: {sentence} ({origin}). {rest}")
 
-    def refuse(self) -> None:
-        """Raise what there is; an unknown name by itself keeps its own wording."""
-        if not self.lines:
-            return
+    def error(self) -> LineRefineError:
+        """Return all of it as one error; an unknown name by itself keeps its own wording."""
         if len(self.lines) == len(self.unknown) == 1:
-            raise self.unknown[0]
-        raise refusal(self.lines)
+            return self.unknown[0]
+        return refusal(self.lines)
 
 
 def _named(
@@ -289,9 +287,9 @@ def _checked(layers: Layers, registry: Registry, findings: _Findings) -> Experim
     except ValidationError as error:
         mistakes = mistakes_in(error, ExperimentConfig, settings)
         findings.lines = [_line(mistake, layers) for mistake in mistakes] + findings.lines
-        findings.refuse()
-        raise
-    findings.refuse()
+        raise findings.error() from error
+    if findings.lines:
+        raise findings.error()
     return config
 
 
