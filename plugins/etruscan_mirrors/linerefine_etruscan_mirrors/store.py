@@ -131,10 +131,11 @@ class Store:
             If the disk is full or the folder cannot be written.
         """
         place = self.folder / kind / key
-        found = self._sound(place, reads)
-        if found is not None:
-            return found
-        _discard(place)
+        if place.is_dir():
+            found = self._sound(place, reads)
+            if found is not None:
+                return found
+            _discard(place)
         with atomic_folder(place) as scratch:
             facts = make(scratch)
             record = {"facts": facts, "files": _digests(scratch)}
@@ -172,8 +173,7 @@ class Store:
         return known if isinstance(known, dict) else {}
 
     def _sound(self, place: Path, reads: Collection[str]) -> Entry | None:
-        if not place.is_dir():
-            return None
+        """Return an entry that is there, or None if it is damaged."""
         try:
             record = json.loads((place / FACTS).read_text(encoding="utf-8"))
             for name, (size, digest) in record["files"].items():
@@ -201,8 +201,6 @@ def _digests(folder: Path) -> dict[str, tuple[int, str]]:
 
 def _discard(place: Path) -> None:
     """Move a damaged entry away, so that no other process takes it while it is removed."""
-    if not place.exists():
-        return
     aside = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
     try:
         place.rename(aside)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -348,6 +349,17 @@ class TestCache:
         sample = make_loader().load("A_R")
         np.testing.assert_array_equal(sample.image, expected)
         np.testing.assert_array_equal(sample.roi, disc())
+
+    def test_two_runs_may_fill_it_at_once(
+        self, collection: Path, make_loader: MakeLoader, cache: Path
+    ) -> None:
+        loaders = [make_loader() for _ in range(3)]
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda loader: loader.prepare(quiet), loaders))
+        images = [np.array(loader.load("A_R").image) for loader in loaders]
+        np.testing.assert_array_equal(images[0], images[1])
+        np.testing.assert_array_equal(images[0], images[2])
+        assert not list(cache.rglob("*.tmp*"))
 
     def test_lies_where_it_is_told(
         self, collection: Path, make_loader: MakeLoader, tmp_path: Path, cache: Path
