@@ -1,6 +1,7 @@
 import math
 import os
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from linerefine.events import EpochFinished, Note, Working
 from linerefine.models.segmenter import load_segmenter
 from linerefine.refiners.manual import Manual
 from linerefine.simulators.longest import Longest
+from linerefine.training.data import TrainingPatches, ValidationPatches
 from linerefine.training.loop import fit_refiner, fit_segmenter
+from linerefine.training.tasks import RefinerTask, SegmenterTask
 
 CPU = torch.device("cpu")
 
@@ -205,10 +208,10 @@ def test_an_interrupt_within_an_update_falls_back_on_the_last_checkpoint(
     step = torch.optim.Adam.step
 
     def interrupted(self, *args, **kwargs):
+        step(self, *args, **kwargs)
         calls.append(1)
         if len(calls) == 3:
-            raise KeyboardInterrupt
-        return step(self, *args, **kwargs)
+            raise KeyboardInterrupt  # weights have moved, the count of steps has not
 
     with monkeypatch.context() as patch:
         patch.setattr(torch.optim.Adam, "step", interrupted)
@@ -241,8 +244,6 @@ def test_a_trained_segmenter_is_a_file_that_suffices(segment, new_segmenter, set
 
 
 def test_the_best_weights_win_not_the_last(segment, new_segmenter, overlap, tmp_path, monkeypatch):
-    from linerefine.training.tasks import SegmenterTask
-
     seen = []
 
     def validate(task, announce):
@@ -264,8 +265,6 @@ def test_the_best_weights_win_not_the_last(segment, new_segmenter, overlap, tmp_
 def test_undefined_scores_are_never_the_best_unless_all_are(
     segment, new_segmenter, tmp_path, monkeypatch, scores, best
 ):
-    from linerefine.training.tasks import SegmenterTask
-
     given = iter(scores)
     monkeypatch.setattr(SegmenterTask, "validate", lambda *_: {"val/iou": next(given)})
     result = segment(new_segmenter(), tmp_path, max_epochs=3)
@@ -276,8 +275,6 @@ def test_undefined_scores_are_never_the_best_unless_all_are(
 
 
 def test_training_stops_when_nothing_improves(segment, new_segmenter, tmp_path, monkeypatch):
-    from linerefine.training.tasks import SegmenterTask
-
     monkeypatch.setattr(SegmenterTask, "validate", lambda *_: {"val/iou": 0.5})
     events = []
     settings = {"max_epochs": 50, "patience": 2, "plateau_patience": 0, "steps_per_epoch": 1}
@@ -292,8 +289,6 @@ def test_training_stops_when_nothing_improves(segment, new_segmenter, tmp_path, 
 def test_where_lower_is_better_the_lowest_wins(
     segment, new_segmenter, overlap, tmp_path, monkeypatch
 ):
-    from linerefine.training.tasks import SegmenterTask
-
     class Distance(type(overlap)):
         higher_is_better = False
 
@@ -470,8 +465,6 @@ def test_ctrl_c_stays_ctrl_c_when_the_disk_is_full(segment, new_segmenter, tmp_p
 def test_the_refiner_learns_what_strokes_mean_and_beats_pasting_them(
     drawn, tiling, plain, overlap, new_segmenter, new_refiner, tmp_path
 ):
-    from linerefine.training.data import TrainingPatches, ValidationPatches
-
     samples = [drawn(0, (64, 64)), drawn(1, (64, 64))]
     train = TrainingPatches(samples, tiling, plain, seed=0)
     val = ValidationPatches(samples, tiling)
@@ -489,6 +482,40 @@ def test_the_refiner_learns_what_strokes_mean_and_beats_pasting_them(
     assert best["val/refined_iou"] > best["val/manual_iou"] > best["val/initial_iou"]
     assert result.best_score > 0.05
     assert result.history[-1]["train/loss"] < result.history[0]["train/loss"]
+
+
+def test_dropout_differs_from_step_to_step(segment, tmp_path):
+    class Drawing(torch.nn.Conv2d):
+        drawn: ClassVar[list[float]] = []
+
+        def forward(self, image):
+            if self.training:
+                self.drawn.append(float(torch.rand(())))
+            return super().forward(image)
+
+    segment(Drawing(1, 1, 3, padding=1), tmp_path)
+    assert len(set(Drawing.drawn)) == 6
+
+
+def test_strokes_differ_from_step_to_step(sets, brief, overlap, new_segmenter, new_refiner):
+    task = RefinerTask(
+        new_refiner(),
+        new_segmenter(),
+        sets[1],
+        brief,
+        name="unet",
+        simulator=Longest(),
+        metric=overlap,
+        metric_name="iou",
+        threshold=0.5,
+        overwrite_hints=True,
+        device=CPU,
+        seed=0,
+    )
+    batch = next(sets[0].batches(2, 3))
+    losses = {float(task.loss(batch, *where)) for where in ((0, 0), (0, 1), (1, 0))}
+    assert len(losses) == 3
+    assert float(task.loss(batch, 0, 0)) in losses
 
 
 def test_dropout_too_goes_on_where_it_was(segment, tmp_path):
