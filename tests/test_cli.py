@@ -464,7 +464,10 @@ class TestRun:
             os.kill(os.getpid(), signal.SIGTERM)
 
         monkeypatch.setattr(sys.modules["linerefine.experiment"], "run_experiment", terminated)
-        assert cli("run", "folder", *OURS).code == 130
+        done = cli("run", "folder", *OURS)
+        assert done.code == 130
+        assert done.err.splitlines()[-1] == "interrupted before anything was written"
+        assert list(Path("runs").iterdir()) == []
         assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -53,11 +53,7 @@ def run_command(
         complain(_plan(experiment, config, folder, uri, resumed=resume))
         result = _result(chosen, config, registry, folder, uri, resume=resume)
     except KeyboardInterrupt as interrupt:
-        msg = (
-            f"interrupted; finished work is kept in {folder}; go on with "
-            f"linerefine run {experiment} --output {shlex.quote(str(folder))} --resume"
-        )
-        raise Stopped(msg) from interrupt
+        raise Stopped(_what_is_kept(experiment, folder)) from interrupt
     finally:
         if not was_there:
             with suppress(OSError):  # refused unless nothing was written
@@ -198,6 +194,15 @@ def _print_outcome(result: RunResult, folder: Path, uri: str) -> None:
         store = "" if is_default else f" --store {shlex.quote(uri)}"
         say(f"Recorded in {uri} (linerefine ui{store} shows it)")
     say(f"Wrote {folder} (config.toml, report.txt, rounds.parquet, summary.json)")
+
+
+def _what_is_kept(experiment: str, folder: Path) -> str:
+    if not (folder / "config.toml").exists():
+        return "interrupted before anything was written"
+    return (
+        f"interrupted; finished work is kept in {folder}; go on with "
+        f"linerefine run {experiment} --output {shlex.quote(str(folder))} --resume"
+    )
 
 
 def _store(config: ExperimentConfig, folder: Path) -> str:
