@@ -104,6 +104,11 @@ class TrainingConfig(Options):
     )
     patience: int = Field(10, ge=1, description="Epochs without improvement before stopping.")
     min_delta: float = Field(1e-3, ge=0, description="Least change that counts as improvement.")
+    schedule: Literal["plateau", "cosine"] = Field(
+        "plateau",
+        description="Learning rate: lowered when the score stops rising (paper), or risen and "
+        "fallen over max_epochs, for trainings of few steps.",
+    )
     plateau_factor: float = Field(0.5, gt=0, le=1, description="Learning rate factor.")
     plateau_patience: int = Field(3, ge=0, description="Epochs before it is applied.")  # 4.1
     validation_passes: int = Field(
@@ -117,7 +122,7 @@ class TrainingConfig(Options):
     )
     augmentation: AugmentationConfig = AugmentationConfig()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="'auto': fp16 on CUDA, fp32 elsewhere."
+        "auto", description="'auto': fp16 on CUDA, bf16 on CPUs that have it, else fp32."
     )
     workers: int = Field(0, ge=0, description="Processes that read patches; 0: the main one.")
     checkpoint_seconds: float = Field(60.0, gt=0, description="Longest time between checkpoints.")

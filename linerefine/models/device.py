@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 
 import torch
 
 from linerefine.errors import DeviceError
 
-__all__ = ["describe_device", "resolve_device", "set_threads"]
+__all__ = ["describe_device", "has_native_bf16", "resolve_device", "set_threads"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -32,6 +33,14 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({torch.get_num_threads()} threads)"
+
+
+def has_native_bf16() -> bool:
+    """Say whether this CPU computes in bfloat16 itself; emulated it is slower than float32."""
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    if probe is not None and platform.machine().lower() in {"x86_64", "amd64"}:
+        return bool(probe())
+    return False
 
 
 def set_threads(count: int | None) -> None:

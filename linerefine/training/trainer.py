@@ -16,6 +16,7 @@ from linerefine.chance import seed_for
 from linerefine.config import TrainingConfig
 from linerefine.errors import ConfigError, DataError, RunError
 from linerefine.events import EpochFinished, Event, Note, Observer, Working
+from linerefine.models.device import has_native_bf16
 from linerefine.training.checkpoint import (
     FitResult,
     State,
@@ -26,7 +27,7 @@ from linerefine.training.checkpoint import (
     weights_of,
 )
 from linerefine.training.data import Batch, TrainingPatches
-from linerefine.training.stopping import EarlyStopping, plateau_schedule
+from linerefine.training.stopping import EarlyStopping, make_schedule
 from linerefine.training.tasks import Task
 
 __all__ = ["Trainer"]
@@ -81,7 +82,7 @@ class Trainer:
         self.module = _placed(task.module, device)
         parameters = [p for p in self.module.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate)
-        self.schedule = plateau_schedule(self.optimizer, config)
+        self.schedule = make_schedule(self.optimizer, config, config.max_epochs * self.steps)
         self.stopping = EarlyStopping(config.patience, config.min_delta)
         self.dtype = _dtype(config.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
@@ -149,6 +150,7 @@ class Trainer:
         self.scaler.update()
         state.loss_sum += value
         state.step += 1
+        self.schedule.after_step(state.epoch * self.steps + state.step)
         self._buffers = None
         self._is_whole = True
 
@@ -195,7 +197,7 @@ class Trainer:
             state.best_epoch, state.best_score = state.epoch, float(scores[self.task.monitor])
             state.best = weights_of(self.module)
         self.stopping.update(score)
-        self.schedule.step(score)
+        self.schedule.after_epoch(score)
         state.seconds += state.epoch_seconds
         state.step, state.loss_sum, state.epoch_seconds = 0, 0.0, 0.0
         return is_best
@@ -313,7 +315,9 @@ def _placed(module: nn.Module, device: torch.device) -> nn.Module:
 def _dtype(precision: str, device: torch.device) -> torch.dtype:
     """Return the type that networks compute in."""
     if precision == "auto":
-        return torch.float16 if device.type == "cuda" else torch.float32
+        if device.type == "cuda":
+            return torch.float16
+        return torch.bfloat16 if device.type == "cpu" and has_native_bf16() else torch.float32
     if precision == "fp16" and device.type != "cuda":
         msg = f"training.precision is 'fp16' on {device.type}, expected CUDA. Take bf16 or fp32."
         raise ConfigError(msg)
