@@ -22,8 +22,7 @@ class Leaves(lr.ModalityLoader):
     def names(self, split: lr.Split) -> list[str]:
         found = sorted(path.name[:-10] for path in self.root.glob("*_veins.png"))
         if len(found) < 5:
-            msg = f"{self.root} holds {len(found)} files NAME_veins.png, expected five or more."
-            raise lr.DataError(msg)
+            raise lr.DataError(f"{self.root} holds {len(found)} NAME_veins.png, expected five.")
         fold = {"test": (0,), "val": (1,), "train": (2, 3, 4)}[split]
         return [name for index, name in enumerate(found) if index % 5 in fold]
 
@@ -37,8 +36,7 @@ class Leaves(lr.ModalityLoader):
             with Image.open(self.root / file) as picture:
                 return np.asarray(picture.convert("L"), dtype=np.float32)
         except OSError as error:
-            msg = f"{self.root / file} cannot be read: {error}."
-            raise lr.DataError(msg) from error
+            raise lr.DataError(f"{self.root / file} cannot be read: {error}.") from error
 
 
 @lr.hookimpl
@@ -53,6 +51,7 @@ def linerefine_experiments():
         "segmenter": light,
         "refiners": [{"name": "unet", "options": light}],
         "training": {"batch_size": 4, "max_epochs": 3, "learning_rate": 1e-3},
+        "simulator": {"options": {"half_width": 2.0}},
         "evaluation": {"budget": 20, "repeats": 2},
     }
     defaults = lr.ExperimentConfig(loader=lr.Component(name="leaves"))
