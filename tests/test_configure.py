@@ -291,6 +291,11 @@ class TestMistakes:
             "loader.options.root is missing. Pass --data-root DIR."
         ]
 
+    def test_an_empty_data_root_is_not_the_current_folder(self, registry):
+        assert mistakes(registry, data_root="") == [
+            "loader.options.root is '', expected a folder (set by --data-root)."
+        ]
+
     def test_a_data_root_where_there_is_none_to_set(self, registry):
         found = mistakes(registry, name="folder", sets=["loader.name=leaves", "loader.options={}"])
         assert found == ["loader.options.root is missing. Pass --data-root DIR."]

@@ -101,6 +101,9 @@ def resolve(
     )
     findings = _Findings()
     findings.lines += [item.line() for item in parsed if isinstance(item, Mistake)]
+    if data_root is not None and not str(data_root):  # an unset variable of a shell
+        mistake = Mistake(("loader", "options", "root"), "is ''", "a folder")
+        findings.lines.append(mistake.line("set by --data-root"))
     layers = _laid_over(experiment, options, findings)
     return _checked(layers, registry, findings)
 
@@ -172,8 +175,8 @@ def _named(
     """Yield path, value and origin of the options that are short for a setting."""
     if data_root is not None:
         # Absolute, so that the saved configuration means the same folder from anywhere.
-        root = str(Path(data_root).expanduser().absolute()) if str(data_root) else ""
-        yield ("loader", "options", "root"), root, "set by --data-root"
+        root = Path(data_root).expanduser().absolute()
+        yield ("loader", "options", "root"), str(root), "set by --data-root"
     if seed is not None:
         yield ("seed",), seed, "set by --seed"
     if repeats is not None:
