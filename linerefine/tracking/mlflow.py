@@ -41,7 +41,14 @@ if TYPE_CHECKING:
     from linerefine.refiners.base import Refiner
     from linerefine.refiners.serving import ServedRefiner
 
-__all__ = ["MODEL", "MlflowObserver", "MlflowStore", "log_refiner_model", "open_client"]
+__all__ = [
+    "MODEL",
+    "MlflowObserver",
+    "MlflowStore",
+    "log_refiner_model",
+    "mark_abandoned",
+    "open_client",
+]
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +57,7 @@ T = TypeVar("T")
 MODEL = "linerefine.model"
 """Tag of a training run: the URI of the refiner it made."""
 
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the pages are for chatbots
 _PARAMS_AT_ONCE = 100  # MLflow's limit per call; likewise the next
 _RUNS_AT_ONCE = 50_000
 _PAUSES = (0.1, 0.3, 1.0, 3.0)  # between tries while another process writes, seconds
@@ -109,7 +117,7 @@ class MlflowStore(Store):
     def experiment(self, name: str) -> str:
         root = None if self._database is None else artifact_root(self._database)
         found = self._try(_experiment, self.client, name, root)
-        self._try(_mark_abandoned, self.client, found)
+        self._try(_mark_abandoned, self.client, [found])
         return found
 
     def create(
@@ -137,7 +145,7 @@ class MlflowStore(Store):
 
     def children(self, experiment: str, parent: str) -> dict[str, tuple[str, bool]]:
         child_of = f"tags.mlflow.parentRunId = '{parent}'"
-        found = self._try(_search, self.client, experiment, child_of)
+        found = self._try(_search, self.client, [experiment], child_of)
         return {
             run.data.tags[PART]: (run.info.run_id, run.info.status == "FINISHED")
             for run in found
@@ -204,6 +212,18 @@ def open_client(uri: str) -> MlflowClient:
             f"Correct tracking.uri, or pass --set tracking.enabled=false."
         )
         raise RunError(msg) from error
+
+
+def mark_abandoned(client: MlflowClient) -> None:
+    """Mark runs of this machine as failed whose process is gone.
+
+    Raises
+    ------
+    RunError
+        If the store fails.
+    """
+    found = _once(client.search_experiments)
+    _once(_mark_abandoned, client, [experiment.experiment_id for experiment in found])
 
 
 def log_refiner_model(
@@ -344,7 +364,7 @@ def _experiment(client: MlflowClient, name: str, root: str | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name, artifact_location=root))
+            return str(client.create_experiment(name, artifact_location=root, tags=_KIND))
         except MlflowException:  # another process was first
             found = client.get_experiment_by_name(name)
             if found is None:
@@ -354,20 +374,19 @@ def _experiment(client: MlflowClient, name: str, root: str | None) -> str:
     return str(found.experiment_id)
 
 
-def _mark_abandoned(client: MlflowClient, experiment: str) -> None:
-    """Mark runs of this machine as failed whose process is gone."""
+def _mark_abandoned(client: MlflowClient, experiments: list[str]) -> None:
     running = "attributes.status = 'RUNNING'"
-    for parent in _search(client, experiment, f"{running} and tags.`{PART}` = 'command'"):
+    for parent in _search(client, experiments, f"{running} and tags.`{PART}` = 'command'"):
         tags = parent.data.tags
         is_ours = tags.get("linerefine.host") == platform.node()
         if is_ours and is_abandoned(Path(tags.get("linerefine.output", ""))):
             child_of = f"{running} and tags.mlflow.parentRunId = '{parent.info.run_id}'"
-            for run in [*_search(client, experiment, child_of), parent]:
+            for run in [*_search(client, experiments, child_of), parent]:
                 client.set_terminated(run.info.run_id, "FAILED")
 
 
-def _search(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
-    return list(client.search_runs([experiment], condition, max_results=_RUNS_AT_ONCE))
+def _search(client: MlflowClient, experiments: list[str], condition: str) -> list[Run]:
+    return list(client.search_runs(experiments, condition, max_results=_RUNS_AT_ONCE))
 
 
 def _once(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401

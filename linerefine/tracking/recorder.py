@@ -261,8 +261,6 @@ class RunRecorder:
         # Hinted pixels are a curve already; one name cannot be both.
         numbers.pop("hinted_pixels", None)
         curves.finish(image, numbers)
-        of_image = {metric_key("image", image, name): value for name, value in numbers.items()}
-        self._writer.add(part, 0, of_image, is_final=True)
         if part in self._planned and curves.finished >= self._planned[part]:
             self._complete(part)
         self._writer.flush()
@@ -370,8 +368,8 @@ def _user() -> str:
 
 def _run_name(event: RunStarted) -> str:
     profile = event.config.get("profile", "")
-    words = [event.experiment, str(profile), time.strftime("%Y-%m-%d %H:%M")]
-    return " ".join(word for word in words if word)
+    # MLflow shows some twenty characters, below the name of the experiment.
+    return f"{time.strftime('%Y-%m-%d %H:%M')} {profile}".rstrip()
 
 
 _DATA_NOTES = {

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from typing import IO
 
 from linerefine.errors import RunError
 from linerefine.tracking.store import artifact_root, sqlite_path
 
 __all__ = ["serve"]
+
+log = logging.getLogger(__name__)
+
+# Without the last part MLflow 3 opens with menus for chatbots; older ones ignore it.
+_PAGE = "#/experiments?workflowType=machine_learning"
 
 
 def serve(
@@ -25,7 +33,6 @@ def serve(
     port: int = 5000,
     *,
     announce: Callable[[str], None],
-    patience: float = 120.0,
 ) -> None:
     """Show a store in the browser until Ctrl-C.
 
@@ -37,8 +44,6 @@ def serve(
         Where to listen.
     announce : callable
         Told that the server starts, and its address once it answers.
-    patience : float
-        Longest wait for it to answer, seconds.
 
     Raises
     ------
@@ -51,22 +56,50 @@ def serve(
         raise RunError(msg)
     _check_port(host, port)
     announce(f"Starting MLflow on {uri} (this takes some seconds)")
-    # In a session of its own, Ctrl-C reaches only us and we end it in an orderly way.
+    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as chatter:
+        try:
+            with _termination_as_interrupt(), _server(_command(uri, host, port), chatter) as server:
+                _tidy(uri)
+                _wait(server, address)
+                if server.poll() is None:
+                    announce(f"MLflow shows the runs at {address}/{_PAGE} (Ctrl-C ends it)")
+                server.wait()
+        except KeyboardInterrupt:
+            announce("MLflow ended")
+            return
+        chatter.seek(0)
+        said = chatter.read().strip().splitlines() or ["it said nothing"]
+    msg = f"the MLflow server ended by itself (exit code {server.returncode}): {said[-1]}"
+    raise RunError(msg)
+
+
+@contextmanager
+def _server(command: list[str], chatter: IO[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server for the length of a block."""
     process = subprocess.Popen(
-        _command(uri, host, port), env=_quiet_environment(), start_new_session=True
+        command,
+        env=_quiet_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=chatter,
+        stderr=chatter,
+        # In a session of its own, Ctrl-C reaches only us and we end it in an orderly way.
+        start_new_session=True,
     )
     try:
-        with _termination_as_interrupt():
-            address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
-            _wait(process, address, patience)
-            announce(f"MLflow shows the runs at {address} (Ctrl-C ends it)")
-            process.wait()
-    except KeyboardInterrupt:
-        announce("MLflow ended")
-        return
+        yield process
     finally:
         _end(process)
-    raise _ended_itself(process)
+
+
+def _tidy(uri: str) -> None:
+    """Mark runs as failed whose process was killed, so that none seems to go on for ever."""
+    from linerefine.tracking.mlflow import mark_abandoned, open_client  # mlflow: five seconds
+
+    try:
+        mark_abandoned(open_client(uri))
+    except RunError as error:
+        log.warning("%s", error)
 
 
 def _command(uri: str, host: str, port: int) -> list[str]:
@@ -100,18 +133,13 @@ def _check_port(host: str, port: int) -> None:
             raise RunError(msg) from error
 
 
-def _wait(process: subprocess.Popen[bytes], address: str, patience: float) -> None:
-    """Return once the server answers."""
-    end = time.monotonic() + patience
-    while process.poll() is None and time.monotonic() < end:
+def _wait(process: subprocess.Popen[bytes], address: str) -> None:
+    """Return once the server answers, or has ended; a busy machine takes minutes."""
+    while process.poll() is None:
         with suppress(OSError):
             urllib.request.urlopen(f"{address}/health", timeout=2).close()
             return
         time.sleep(0.2)
-    if process.poll() is None:
-        msg = f"the MLflow server did not answer at {address} within {patience:.0f} s."
-        raise RunError(msg)
-    raise _ended_itself(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -145,7 +173,3 @@ def _termination_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _ended_itself(process: subprocess.Popen[bytes]) -> RunError:
-    return RunError(f"the MLflow server ended by itself with exit code {process.returncode}.")
