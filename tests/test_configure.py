@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -489,8 +490,7 @@ class TestCuda:
         assert cuda_is_available() is False
 
     def test_torch_is_asked_where_there_may_be_one(self, monkeypatch):
-        import torch
-
+        torch = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: True))
+        monkeypatch.setitem(sys.modules, "torch", torch)
         monkeypatch.setattr("sys.platform", "win32")
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         assert cuda_is_available() is True
