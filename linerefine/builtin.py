@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from linerefine.config import Component, ExperimentConfig, Options
+from linerefine.config import QUICK, Component, ExperimentConfig, Options
 from linerefine.hooks import Entry, Experiment, hookimpl
 
 if TYPE_CHECKING:
@@ -22,28 +22,6 @@ __all__ = [
     "linerefine_refiners",
     "linerefine_simulators",
 ]
-
-_LIGHT: Mapping[str, Any] = {
-    "encoder": "tu-mobilenetv4_conv_small",
-    "decoder_channels": (64, 48, 32, 16, 16),
-}
-
-_QUICK: Mapping[str, Any] = {
-    "segmenter": {"network": _LIGHT},
-    "refiners": [{"name": "unet", "options": {"network": _LIGHT}}],
-    "tiling": {"train_rows": 512, "train_cols": 512},
-    "training": {
-        "batch_size": 8,
-        "learning_rate": 1e-3,
-        "loss": "dice_bce",
-        "max_epochs": 6,
-        "steps_per_epoch": 60,
-        "validation_passes": 1,
-        "validation_patches": 48,
-    },
-    "evaluation": {"budget": 100, "repeats": 2, "patch_passes": 2},
-}
-"""Minutes on two cores; the names and sizes of `paper` are the core's defaults."""
 
 
 @hookimpl
@@ -86,7 +64,7 @@ def linerefine_experiments() -> Iterator[Experiment]:
     """Offer a run on any folder of images and masks."""
     defaults = ExperimentConfig(loader=Component(name="folder"))
     summary = "your own images and masks: --data-root FOLDER"
-    yield Experiment("folder", summary, defaults, {"quick": _QUICK, "paper": {}})
+    yield Experiment("folder", summary, defaults, {"quick": QUICK, "paper": {}})
 
 
 def _folder(options: FolderOptions) -> ModalityLoader:

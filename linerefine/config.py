@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "PROTOCOLS",
+    "QUICK",
     "AugmentationConfig",
     "Component",
     "EvaluationConfig",
@@ -207,3 +208,26 @@ PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """What each protocol pins, as overrides; an experiment may add its own."""
+
+_LIGHT: Mapping[str, Any] = {
+    "encoder": "tu-resnet10t",
+    "decoder_channels": (64, 48, 32, 16, 16),
+}
+
+QUICK: Mapping[str, Any] = {
+    "segmenter": {"network": _LIGHT},
+    "refiners": [{"name": "unet", "options": {"network": _LIGHT}}],
+    "tiling": {"patch": 192, "train_rows": 512, "train_cols": 512},
+    "training": {
+        "batch_size": 8,
+        "learning_rate": 2e-3,
+        "schedule": "cosine",
+        "loss": "dice_bce",
+        "max_epochs": 3,
+        "steps_per_epoch": 100,
+        "validation_passes": 1,
+        "validation_patches": 48,
+    },
+    "evaluation": {"budget": 150, "repeats": 3, "patch_passes": 2},
+}
+"""Overrides for minutes on two cores, for experiments to build their ``quick`` profile on."""

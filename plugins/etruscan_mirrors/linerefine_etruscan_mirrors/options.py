@@ -8,7 +8,14 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from linerefine.config import Component, ExperimentConfig, NetworkConfig, Options, SegmenterConfig
+from linerefine.config import (
+    QUICK,
+    Component,
+    ExperimentConfig,
+    NetworkConfig,
+    Options,
+    SegmenterConfig,
+)
 from linerefine.refiners.options import UNetOptions
 from linerefine_etruscan_mirrors.layout import Layout
 
@@ -151,28 +158,8 @@ DEFAULTS = ExperimentConfig(
     refiners=(Component(name="unet_b6"),),
 )
 
-_LIGHT: dict[str, Any] = {
-    "encoder": "tu-mobilenetv4_conv_small",
-    "decoder_channels": [64, 48, 32, 16, 16],
-}
-
 PROFILES: Mapping[str, Mapping[str, Any]] = {
-    "quick": {
-        "loader": {"options": {"phantoms": "quick"}},
-        "segmenter": {"network": _LIGHT},
-        "refiners": [{"name": "unet_b6", "options": {"network": _LIGHT}}],
-        "tiling": {"train_rows": 512, "train_cols": 512},
-        "training": {
-            "batch_size": 8,
-            "learning_rate": 1e-3,
-            "loss": "dice_bce",
-            "max_epochs": 6,
-            "steps_per_epoch": 60,
-            "validation_passes": 1,
-            "validation_patches": 48,
-        },
-        "evaluation": {"budget": 150, "repeats": 3, "patch_passes": 2},
-    },
+    "quick": {**QUICK, "loader": {"options": {"phantoms": "quick"}}},
     "paper": {"loader": {"options": {"phantoms": "full"}}, "protocol": "paper"},
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 import linerefine as lr
+from linerefine.config import QUICK
 from linerefine.loaders.options import Channels, FolderOptions
 
 __all__ = ["DEFAULTS", "PROFILES", "RetinaOptions"]
@@ -33,22 +34,7 @@ DEFAULTS = lr.ExperimentConfig(
     tiling=lr.TilingConfig(train_rows=480, train_cols=512),
 )
 
-_LIGHT = {"encoder": "tu-mobilenetv4_conv_small", "decoder_channels": (64, 48, 32, 16, 16)}
-
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "paper": {},
-    "quick": {
-        "segmenter": {"network": _LIGHT},
-        "refiners": [{"name": "unet", "options": {"network": _LIGHT}}],
-        "training": {
-            "batch_size": 8,
-            "learning_rate": 1e-3,
-            "loss": "dice_bce",
-            "max_epochs": 6,
-            "steps_per_epoch": 50,
-            "validation_passes": 1,
-            "validation_patches": 24,
-        },
-        "evaluation": {"budget": 60, "repeats": 2, "patch_passes": 2},
-    },
+    "quick": {**QUICK, "evaluation": {"budget": 100, "repeats": 2, "patch_passes": 2}},
 }

@@ -37,7 +37,7 @@ def test_the_plugin_imports_no_image_library():
 
 @pytest.mark.parametrize(
     ("profile", "encoder", "epochs"),
-    [("quick", "tu-mobilenetv4_conv_small", 6), ("paper", "efficientnet-b6", 1000)],
+    [("quick", "tu-resnet10t", 3), ("paper", "efficientnet-b6", 1000)],
 )
 def test_both_networks_of_a_profile_are_alike(registry, profile, encoder, epochs):
     config = resolve(registry, "retina_demo", profile=profile)
