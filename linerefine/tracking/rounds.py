@@ -128,8 +128,10 @@ def write_session(folder: Path, key: SessionKey, rounds: Sequence[Round], metric
         If the disk is full or the folder cannot be written.
     """
     path = session_path(folder, key)
-    mark = {"refiner": key.refiner, "repeat": key.repeat, "image": key.image, "rows": len(rounds)}
     table = _table(key, rounds, metric)
+    # Pages have checksums of their own; names and lengths do not.
+    mark = {"refiner": key.refiner, "repeat": key.repeat, "image": key.image}
+    mark |= {"rows": table.num_rows, "columns": table.column_names}
     table = table.replace_schema_metadata({_MARK: json.dumps(mark).encode()})
     with atomic_write(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
@@ -334,8 +336,7 @@ def _read(path: Path, key: SessionKey | None = None) -> pa.Table | None:
         table = pq.read_table(path, page_checksum_verification=True)
         mark = json.loads(table.schema.metadata[_MARK])
         found = SessionKey(mark["refiner"], mark["repeat"], mark["image"])
-        missing = {*_KEY, *_ROUND, *_PATH} - set(table.column_names)
-        is_whole = not missing and table.num_rows == mark["rows"]
+        is_whole = (table.num_rows, table.column_names) == (mark["rows"], mark["columns"])
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         log.warning("%s is damaged and is not used: %s", path, error)
         return None
