@@ -206,13 +206,15 @@ class Trainer:
 
     def _settings(self) -> dict[str, Any]:
         """Return what must not change when a training goes on."""
+        # A schedule laid out over all epochs cannot be stretched half-way.
+        fixed = {"max_epochs"} if self.config.schedule == "cosine" else set()
         return {
             "network": self.task.name,
             "seed": self.seed,
             "monitor": self.task.monitor,
             "training patches": len(self.train),
             "patch edge": self.train.size,
-            **self.config.model_dump(mode="json", exclude=set(FREE_TO_CHANGE)),
+            **self.config.model_dump(mode="json", exclude=set(FREE_TO_CHANGE - fixed)),
         }
 
     @property

@@ -401,6 +401,26 @@ def test_more_epochs_and_other_housekeeping_may_go_on(segment, new_segmenter, tm
     assert segment(new_segmenter(), tmp_path, **settings).epochs == 3
 
 
+def test_a_schedule_laid_out_over_all_epochs_cannot_be_stretched(segment, new_segmenter, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        segment(new_segmenter(), tmp_path, observers=[at_step(1)], schedule="cosine")
+    with pytest.raises(RunError, match="written with max_epochs 2, this run has 3"):
+        segment(new_segmenter(), tmp_path, schedule="cosine", max_epochs=3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_cosine_schedule_too_goes_on_where_it_was(either, tmp_path, precision):
+    _, new, fit = either
+    settings = {"schedule": "cosine", "precision": precision}
+    straight, resumed = new(), new(5)
+    expected = fit(straight, tmp_path / "straight", **settings)
+    with pytest.raises(KeyboardInterrupt):
+        fit(new(), tmp_path / "broken", observers=[at_step(4)], **settings)
+    result = fit(resumed, tmp_path / "broken", **settings)
+    assert without_time(result.history) == without_time(expected.history)
+    assert same_weights(weights(resumed), weights(straight))
+
+
 def test_a_checkpoint_of_another_network_is_refused(segment, new_segmenter, new_refiner, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         segment(new_segmenter(), tmp_path, observers=[at_step(1)])
@@ -497,10 +517,17 @@ def test_dropout_differs_from_step_to_step(segment, tmp_path):
     assert len(set(Drawing.drawn)) == 6
 
 
-def test_strokes_differ_from_step_to_step(sets, brief, overlap, new_segmenter, new_refiner):
+class Blind(torch.nn.Module):
+    """A first prediction without a line."""
+
+    def forward(self, image):
+        return image[:, :1] * 0 - 1
+
+
+def test_strokes_differ_from_step_to_step(sets, brief, overlap, new_refiner):
     task = RefinerTask(
         new_refiner(),
-        new_segmenter(),
+        Blind(),
         sets[1],
         brief,
         name="unet",
@@ -513,9 +540,9 @@ def test_strokes_differ_from_step_to_step(sets, brief, overlap, new_segmenter, n
         seed=0,
     )
     batch = next(sets[0].batches(2, 3))
-    losses = {float(task.loss(batch, *where)) for where in ((0, 0), (0, 1), (1, 0))}
+    losses = {task.loss(batch, *where).item() for where in ((0, 0), (0, 1), (1, 0))}
     assert len(losses) == 3
-    assert float(task.loss(batch, 0, 0)) in losses
+    assert task.loss(batch, 0, 0).item() in losses
 
 
 def test_dropout_too_goes_on_where_it_was(segment, tmp_path):
