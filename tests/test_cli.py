@@ -366,7 +366,17 @@ class TestRun:
         self, cli, fake_run, tmp_path
     ):
         done = cli(
-            "run", "folder", "--refiner", "unet", "--refiner", "manual", "--seed", "5", *OURS
+            "run",
+            "folder",
+            "--refiner",
+            "unet",
+            "--refiner",
+            "manual",
+            "--seed",
+            "5",
+            "--repeats",
+            "2",
+            *OURS,
         )
         assert done.code == 0
         (folder,) = Path("runs").iterdir()
