@@ -191,7 +191,6 @@ class ExperimentConfig(Options):
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
     seed: int = Field(0, ge=0, description="Weights, shuffling, strokes.")
-    split_seed: int = Field(0, ge=0, description="Division of the data, apart from `seed`.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(
         None, ge=1, description="Threads of the numeric libraries; None: one per physical core."

@@ -9,31 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linerefine.errors import ShapeError
+from linerefine.gain import relative_gain
 
 __all__ = ["effort_to_reach", "first_reaching", "relative_gain", "workload_reduction"]
-
-
-def relative_gain(refined: float, manual: float) -> float:
-    """Return refined over manual score, minus one (paper, eq. 3).
-
-    Parameters
-    ----------
-    refined, manual : float
-        Scores after the same strokes, >= 0.
-
-    Returns
-    -------
-    gain : float
-        nan where either is undefined or the manual score is 0.
-
-    Examples
-    --------
-    >>> round(relative_gain(0.66, 0.6), 3)
-    0.1
-    """
-    if math.isnan(refined) or math.isnan(manual) or manual == 0:
-        return math.nan
-    return refined / manual - 1.0
 
 
 def first_reaching(scores: Sequence[float] | NDArray[np.float64], score: float) -> int | None:

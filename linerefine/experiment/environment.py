@@ -44,7 +44,6 @@ def environment(
         "plugins": {info.name: info.version for info in registry.describe()},
         "device": describe_device(device),
         "seed": config.seed,
-        "split_seed": config.split_seed,
         "git": git_state(Path(linerefine.__file__).parent),
     }
 

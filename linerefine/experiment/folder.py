@@ -60,26 +60,34 @@ class RunFolder:
         """Pictures."""
         return self.path / "figures"
 
-    def prepare(self, config: ExperimentConfig, *, resume: bool) -> None:
-        """Create the folder, or check that it holds a run with the same settings.
+    def check(self, config: ExperimentConfig, *, resume: bool) -> None:
+        """Refuse a folder that this run may not write to; write nothing.
 
         Raises
         ------
         RunError
-            If it cannot be written, or holds something and ``resume`` is False.
+            If it holds something and ``resume`` is False.
         ConfigError
             If it was begun with other settings; names them.
         """
         if resume and self.config.exists():
             self._check_same(config)
-            return
+        elif self.path.is_dir() and any(self.path.iterdir()):
+            msg = (
+                f"{self.path} is not empty. Pass --resume to go on with the run in it, "
+                f"or another --output."
+            )
+            raise RunError(msg)
+
+    def create(self, config: ExperimentConfig) -> None:
+        """Make the folder and write its configuration, unless an earlier command did.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written.
+        """
         try:
-            if self.path.exists() and any(self.path.iterdir()):
-                msg = (
-                    f"{self.path} is not empty. Pass --resume to go on with the run in it, "
-                    f"or another --output."
-                )
-                raise RunError(msg)
             for folder in (self.checkpoints, self.predictions, self.rounds, self.figures):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -88,8 +96,9 @@ class RunFolder:
                 f"Choose another --output."
             )
             raise RunError(msg) from error
-        with atomic_write(self.config) as temporary:
-            temporary.write_text(dump_config(config), encoding="utf-8")
+        if not self.config.exists():
+            with atomic_write(self.config) as temporary:
+                temporary.write_text(dump_config(config), encoding="utf-8")
 
     def _check_same(self, config: ExperimentConfig) -> None:
         theirs, ours = load_config(self.config).model_dump(), config.model_dump()

@@ -69,24 +69,26 @@ def run_experiment(
         If the user stops it; what is finished is kept.
     """
     folder = RunFolder(output)
-    folder.prepare(config, resume=resume)
+    folder.check(config, resume=resume)
     notify = Notifier(observers)
-    with _log_file(folder.path / "log.txt"), _announced(notify):
-        started = perf_counter()
+    started = perf_counter()
+    with _announced(notify):
         bench = Bench.build(config, registry, folder, notify)
-        tags = _begin(bench, experiment, resume=resume)
-        result = _work(bench, tags)
-        summary = dict(result.summary) | {"seconds": round(perf_counter() - started, 1)}
-        result = write_outcome(bench, experiment, replace(result, summary=summary))
-        notify(RunFinished("finished", summary))
+        bench.loader.prepare(notify.progress)
+        # Only now: settings or data that cannot be used leave no folder behind.
+        folder.create(config)
+        with _log_file(folder.path / "log.txt"):
+            result = _work(bench, _begin(bench, experiment, resume=resume))
+            summary = dict(result.summary) | {"seconds": round(perf_counter() - started, 1)}
+            result = write_outcome(bench, experiment, replace(result, summary=summary))
+            notify(RunFinished("finished", summary))
     return result
 
 
 def _begin(bench: Bench, experiment: Experiment, *, resume: bool) -> dict[str, str]:
-    """Prepare the data, write down what the run is made with, announce it."""
+    """Write down what the run is made with, and announce it."""
     facts = environment(bench.config, bench.registry, bench.device)
     bench.folder.write_json("environment.json", facts)
-    bench.loader.prepare(bench.notify.progress)
     bench.folder.write_json("loader.json", bench.loader.state())
     tags = {
         "experiment": experiment.name,
@@ -144,14 +146,13 @@ def _announced(notify: Notifier) -> Iterator[None]:
         notify(RunFinished("failed", message=str(error)))
         raise
     except BaseException as error:
-        logger.exception("the run failed")
         notify(RunFinished("failed", message=f"{type(error).__name__}: {error}"))
         raise
 
 
 @contextmanager
 def _log_file(path: Path) -> Iterator[None]:
-    """Append what the package logs to a file of the run folder."""
+    """Append what the package logs, and why a run failed, to a file of the run folder."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     package = logging.getLogger("linerefine")
@@ -160,6 +161,9 @@ def _log_file(path: Path) -> Iterator[None]:
     package.setLevel(logging.INFO)
     try:
         yield
+    except Exception:
+        logger.exception("the run failed")
+        raise
     finally:
         package.removeHandler(handler)
         package.setLevel(level)

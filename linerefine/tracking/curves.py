@@ -5,33 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from linerefine.gain import relative_gain
 from linerefine.tracking.flatten import metric_key
 from linerefine.types import Round
 
-__all__ = ["SessionCurves", "best_numbers", "mean_of", "relative_gain", "round_numbers"]
-
-
-def relative_gain(refined: float, manual: float) -> float:
-    """Return refined over manual score, minus one; nan where that says nothing.
-
-    Parameters
-    ----------
-    refined, manual : float
-        Scores after the same strokes, >= 0.
-
-    Returns
-    -------
-    gain : float
-        nan if either is nan or the manual score is 0.
-
-    Examples
-    --------
-    >>> relative_gain(0.75, 0.5)
-    0.5
-    """
-    if math.isnan(refined) or math.isnan(manual) or manual == 0:
-        return math.nan
-    return refined / manual - 1.0
+__all__ = ["SessionCurves", "best_numbers", "mean_of", "round_numbers"]
 
 
 def round_numbers(round_: Round, metric: str) -> dict[str, float]:

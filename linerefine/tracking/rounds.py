@@ -32,7 +32,7 @@ from linerefine.events import (
     SessionKey,
     SessionStarted,
 )
-from linerefine.tracking.curves import relative_gain
+from linerefine.gain import relative_gain
 from linerefine.types import Operation, Round, Stroke, Tile
 
 __all__ = [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from linerefine.chance import stream
-from linerefine.evaluation.effort import relative_gain
+from linerefine.gain import relative_gain
 from linerefine.geometry.hints import apply_hints, constrain, merge_hints
 from linerefine.interfaces import Metric, UserSimulator
 from linerefine.models.inference import evaluating, suitable_batch

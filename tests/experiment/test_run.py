@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from linerefine.config import Component
-from linerefine.errors import ConfigError, DeviceError, RunError
+from linerefine.errors import ConfigError, DataError, DeviceError, RunError
 from linerefine.events import (
-    Event,
     EpochFinished,
+    Event,
     ModelTrained,
     RoundFinished,
     RunFinished,
@@ -24,6 +24,8 @@ from linerefine.events import (
 )
 from linerefine.experiment.folder import RunFolder
 from linerefine.report import RunResult
+from linerefine.testing import DrawnLoader
+from linerefine.types import Progress
 
 from .conftest import CONFIG, run
 
@@ -157,7 +159,8 @@ def test_a_failure_is_announced_and_kept_in_the_log(tmp_path: Path) -> None:
     def fail(event: Event) -> None:
         heard.append(event)
         if isinstance(event, SessionsPlanned):
-            raise ZeroDivisionError("on purpose")
+            msg = "on purpose"
+            raise ZeroDivisionError(msg)
 
     with pytest.raises(ZeroDivisionError):
         run(tmp_path / "out", fail)
@@ -195,3 +198,18 @@ def test_a_damaged_small_file_is_named(tmp_path: Path) -> None:
 def test_nan_becomes_null(tmp_path: Path) -> None:
     path = RunFolder(tmp_path).write_json("x.json", {"a": float("nan"), "b": [np.float32(1)]})
     assert json.loads(path.read_text()) == {"a": None, "b": [1.0]}
+
+
+def test_data_that_cannot_be_used_leave_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: DrawnLoader, progress: Progress) -> None:
+        msg = "no data here."
+        raise DataError(msg)
+
+    monkeypatch.setattr(DrawnLoader, "prepare", refuse)
+    heard: list[Event] = []
+    with pytest.raises(DataError, match="no data here"):
+        run(tmp_path / "out", heard.append)
+    assert not (tmp_path / "out").exists()
+    assert heard == [RunFinished("failed", message="no data here.")]

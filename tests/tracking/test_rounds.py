@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from linerefine.errors import DataError, RunError
 from linerefine.events import RoundFinished, RunFinished, RunStarted, SessionFinished, SessionKey
+from linerefine.gain import relative_gain
 from linerefine.report import RunResult
-from linerefine.tracking.curves import relative_gain
 from linerefine.tracking.rounds import (
     RoundTable,
     has_session,
