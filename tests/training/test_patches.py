@@ -21,6 +21,13 @@ class Threshold(torch.nn.Module):
         return image[:, :1] - 1.0
 
 
+class Blind(torch.nn.Module):
+    """A first prediction without a line."""
+
+    def forward(self, image):
+        return image[:, :1] * 0 - 1
+
+
 class Answer(Refiner):
     """Answers one number everywhere."""
 
@@ -119,8 +126,24 @@ def test_the_batch_size_changes_no_score(patches, overlap):
     assert rows(1) == rows(7)
 
 
-def test_strokes_are_hard_constraints_in_the_refined_mask(score, patches, overlap):
-    # A refiner that never sees a line: only what was added by hand is left.
+def test_strokes_are_hard_constraints_in_the_refined_mask(patches, overlap):
+    # Neither network ever sees a line: only what was added by hand is left.
+    row = score_patches(
+        Answer(-5.0),
+        Blind(),
+        patches,
+        Longest(),
+        {"iou": overlap},
+        passes=1,
+        threshold=0.5,
+        device=CPU,
+        seed=0,
+    )[0]
+    assert row["initial_iou"] == 0
+    assert row["refined_iou"] == row["manual_iou"] > 0
+
+
+def test_gain_is_refined_over_manual_minus_one(score):
     row = score(Answer(-5.0), passes=1)[0]
     assert 0 < row["refined_iou"] < row["manual_iou"]
     assert row["relative_gain"] == pytest.approx(row["refined_iou"] / row["manual_iou"] - 1)
