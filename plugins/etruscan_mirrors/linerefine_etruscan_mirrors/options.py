@@ -111,8 +111,8 @@ class GammaStrokeOptions(Options):
     """Options of the simulator ``gamma_stroke``; lengths are pixels of the working grid."""
 
     mode: Literal["sampled", "mean", "narrow"] = Field(
-        "narrow", description="Half-widths: gamma, mean, or mean less two deviations."
-    )  # sec. 3.2.3, (a) to (c)
+        "mean", description="Half-widths: gamma, mean, or mean less two deviations."
+    )  # sec. 3.2.3, (a) to (c); the mean is as wide as a true line, a fair manual baseline
     fixed_half_width: float | None = Field(
         None, gt=0, description="One half-width for all strokes, instead of measured ones."
     )
@@ -154,7 +154,7 @@ class UNetB6Options(UNetOptions):
 DEFAULTS = ExperimentConfig(
     loader=Component(name="etruscan_mirrors"),
     segmenter=SegmenterConfig(network=NetworkConfig(encoder="efficientnet-b6")),
-    simulator=Component(name="gamma_stroke", options={"mode": "narrow"}),
+    simulator=Component(name="gamma_stroke"),
     refiners=(Component(name="unet_b6"),),
 )
 
