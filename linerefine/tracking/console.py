@@ -21,7 +21,7 @@ from linerefine.events import (
     SessionStarted,
     Working,
 )
-from linerefine.tracking.tables import format_table, percent, print_report, report_text
+from linerefine.tracking.tables import format_table, percent, print_report, report_text, say
 from linerefine.tracking.work import BETWEEN_LINES, Bars, Lines, Tasks, duration
 from linerefine.types import Round
 
@@ -109,8 +109,7 @@ class ConsoleObserver:
         self._tasks.close()
 
     def _say(self, text: str, style: str = "") -> None:
-        # A line that is wrapped or coloured by guessing is hard to search for.
-        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        say(self._console, text, style)
 
     def _begin(self, event: RunStarted) -> None:
         self._start = event

@@ -206,7 +206,8 @@ def open_client(uri: str) -> MlflowClient:
         with store_lock(database):
             check_writable(database)
             return _current_client(uri, database)
-    except _failures() as error:
+    # ImportError: the driver of some other database is not installed.
+    except (ImportError,) + _failures() as error:
         msg = (
             f"the MLflow store '{uri}' cannot be used: {first_line(error)} "
             f"Correct tracking.uri, or pass --set tracking.enabled=false."

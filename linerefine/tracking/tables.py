@@ -11,7 +11,7 @@ from linerefine.report import Report, Table
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["format_table", "percent", "print_report", "report_text"]
+__all__ = ["format_table", "percent", "print_report", "report_text", "say"]
 
 _MISSING = "\N{EN DASH}"
 
@@ -28,9 +28,9 @@ def print_report(report: Report, console: Console) -> None:
     """
     for number, table in enumerate(report.tables):
         title, *lines = format_table(table)
-        _plain(console, ("\n" if number else "") + title, style="bold")
+        say(console, ("\n" if number else "") + title, style="bold")
         for line in lines:
-            _plain(console, line)
+            say(console, line)
 
 
 def report_text(report: Report) -> str:
@@ -63,8 +63,9 @@ def format_table(table: Table) -> list[str]:
     return [table.title, *lines, *([table.note] if table.note else [])]
 
 
-def _plain(console: Console, text: str, style: str = "") -> None:
-    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+def say(console: Console, text: str, style: str = "") -> None:
+    """Print a line as it is: not wrapped, not coloured by guessing, nothing replaced."""
+    console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def _is_numeric(table: Table, column: str) -> bool:

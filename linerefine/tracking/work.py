@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from linerefine.tracking.tables import say
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
@@ -109,8 +111,7 @@ class Bars(Tasks):
             self.drop(what)
             taken = self._clock() - began
             if taken >= _SLOW and not self._tasks:
-                line = f"{what}: done in {duration(taken)}"
-                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+                say(self._console, f"{what}: done in {duration(taken)}")
             return
         progress = self._progress or self._open()
         if what not in self._tasks:

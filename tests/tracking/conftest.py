@@ -111,33 +111,40 @@ def epoch_events(network: str, first: int = 1, last: int = 3) -> list[Event]:
     ]
 
 
+def stream_of(
+    output: Path,
+    *,
+    status: str = "finished",
+    stop_after: int | None = None,
+    planned: bool = True,
+    resumed: bool = False,
+) -> list[Event]:
+    """Return the events of a whole run, or of one that stops after some sessions."""
+    keys = all_keys()
+    events: list[Event] = [
+        Working("reading", 0, 2),
+        RunStarted("mirrors", output, CONFIG, TAGS, resumed),
+        Note("phantoms only", "warning"),
+        *epoch_events("segmenter"),
+        *epoch_events("unet"),
+    ]
+    events += [SessionsPlanned(tuple(keys))] if planned else []
+    for key in keys[:stop_after]:
+        events += session_events(key)
+    summary = SUMMARY if status == "finished" else {}
+    return [*events, RunFinished(status, summary, "" if status == "finished" else "why")]
+
+
+@pytest.fixture(scope="session")
+def stream_maker():
+    """Return `stream_of` to fixtures that outlive a test."""
+    return stream_of
+
+
 @pytest.fixture
 def stream():
     """Return a maker of whole runs: ``stream(output, **changes)`` gives the events."""
-
-    def make(
-        output: Path,
-        *,
-        status: str = "finished",
-        stop_after: int | None = None,
-        planned: bool = True,
-        resumed: bool = False,
-    ) -> list[Event]:
-        keys = all_keys()
-        events: list[Event] = [
-            Working("reading", 0, 2),
-            RunStarted("mirrors", output, CONFIG, TAGS, resumed),
-            Note("phantoms only", "warning"),
-            *epoch_events("segmenter"),
-            *epoch_events("unet"),
-        ]
-        events += [SessionsPlanned(tuple(keys))] if planned else []
-        for key in keys[:stop_after]:
-            events += session_events(key)
-        summary = SUMMARY if status == "finished" else {}
-        return [*events, RunFinished(status, summary, "" if status == "finished" else "why")]
-
-    return make
+    return stream_of
 
 
 @pytest.fixture
