@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,8 @@ def predict_scans(
     run : Path
         Run folder whose segmenter and normalisation are used.
     output : Path
-        Folder for ``<name>_mask.png`` and ``<name>_probability.tif``.
+        Folder for ``masks/<name>.png`` and ``probabilities/<name>.tif``, so that
+        ``linerefine score OUTPUT/masks TARGETS`` finds its partners.
     experiment : str
         Must be the experiment the run was made with.
     device : {"auto", "cpu", "cuda"}
@@ -82,14 +84,15 @@ def predict_scans(
     Raises
     ------
     RunError
-        If the run folder holds no trained segmenter, or another experiment's.
+        If the run folder holds no trained segmenter, or another experiment's,
+        or the output cannot be written.
     DataError
         If a source cannot be read (the ones before it are kept), or two
         sources would be written under one name.
     """
     bench = load_bench(registry, run, experiment, device, Notifier([_forward(progress)]))
     segmenter = _segmenter(bench)
-    output.mkdir(parents=True, exist_ok=True)
+    _check_writable(output)
     written: dict[str, Prediction] = {}
     for source in sources:
         sample = bench.loader.open(source)
@@ -97,16 +100,27 @@ def predict_scans(
         if name in written:
             msg = (
                 f"'{source}' and '{written[name].source}' would both be written as "
-                f"{name}_mask.png in {output}. Predict them into two folders."
+                f"{name}.png in {output}. Predict them into two folders."
             )
             raise DataError(msg)
-        written[name] = _predict(bench, segmenter, sample, source, output / name)
+        written[name] = _predict(bench, segmenter, sample, source, output)
         on_written(written[name])
     return list(written.values())
 
 
+def _check_writable(output: Path) -> None:
+    """Refuse a folder that cannot be written before minutes are spent on predicting."""
+    try:
+        (output / "masks").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        msg = f"cannot write to {output}: {error.strerror}. Choose another --output."
+        raise RunError(msg) from error
+
+
 def _predict(
-    bench: Bench, segmenter: Segmenter, sample: Sample, source: str, stem: Path
+    bench: Bench, segmenter: Segmenter, sample: Sample, source: str, output: Path
 ) -> Prediction:
     logits = predict_image(
         segmenter,
@@ -118,8 +132,9 @@ def _predict(
     )
     probability = _in_source_size(expit(logits), sample)
     mask = (probability > bench.config.session.threshold).astype(np.uint8) * 255
-    mask_path = stem.with_name(f"{stem.name}_mask.png")
-    probability_path = stem.with_name(f"{stem.name}_probability.tif")
+    name = sample.name.replace("/", "_")
+    mask_path = output / "masks" / f"{name}.png"
+    probability_path = output / "probabilities" / f"{name}.tif"
     with atomic_write(mask_path) as temporary:
         _, encoded = cv2.imencode(".png", mask)
         temporary.write_bytes(encoded.tobytes())
