@@ -354,8 +354,7 @@ def _mark_crossing(axes: Axes, marks: NDArray[np.float64]) -> None:
 def _helping(rounds: pd.DataFrame) -> list[str]:
     """Return the refiners that change anything; all if none does."""
     names = [str(name) for name in rounds["refiner"].unique()]
-    gains = rounds.groupby("refiner")["relative_gain"]
-    largest = gains.agg(lambda values: float(np.nanmax(np.abs(values), initial=0)))
+    largest = rounds.groupby("refiner")["relative_gain"].agg(lambda gains: gains.abs().max())
     helping = [name for name in names if largest[name] > 1e-9]
     return helping or names
 

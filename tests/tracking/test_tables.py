@@ -34,17 +34,13 @@ TABLE = Table(
     note="gain: refined over manual, minus one.",
 )
 
-TEXT = (
-    """\
+TEXT = """\
 Sessions
 image          initial pFM  max gain  gain > 0  rounds  seconds  note
-21                  71.3 %    +7.1 %    50.0 %     120   0.0123  -
-a longer name            -    -1.0 %         -       3    12346  x
+21                  71.3 %    +7.1 %    50.0 %     120   0.0123  ~
+a longer name            ~    -1.0 %         ~       3    12346  x
 gain: refined over manual, minus one.
-""".replace("  -", "  \N{EN DASH}")
-    .replace(" -\n", " \N{EN DASH}\n")
-    .replace("\N{EN DASH}1.0", "-1.0")
-)
+""".replace("~", "\N{EN DASH}")
 
 
 def printed(report: Report, **options) -> str:
