@@ -38,7 +38,7 @@ class Condition:
         Mean share of the grooves' depth that is worn off, in [0, 1).
     gaps : float
         Share of each line that has almost vanished.
-    scratches, cracks, pits : float
+    scratches, nicks, creases, cracks, pits : float
         Their number on a square centimetre.
     abrasion : float
         Number of places, on a square centimetre, rubbed with something coarse:
@@ -55,25 +55,34 @@ class Condition:
         Of the sensor; 1 is usual.
     """
 
-    wear: float = 0.3
+    wear: float = 0.35
     gaps: float = 0.06
-    scratches: float = 4.0
+    scratches: float = 8.0
+    nicks: float = 10.0
+    creases: float = 3.0
     cracks: float = 0.3
     pits: float = 6.0
     abrasion: float = 0.6
     corrosion: float = 0.25
     roughness: float = 0.8
     chips: int = 2
-    grain: float = 1.0
+    grain: float = 1.4
     noise: float = 1.0
 
 
 CONDITIONS: dict[str, Condition] = {
-    "good": Condition(wear=0.3, gaps=0.04, scratches=10.0, corrosion=0.15, grain=1.3, chips=0),
-    "fair": Condition(wear=0.35, scratches=9.0, grain=1.3),
-    "worn": Condition(wear=0.45, gaps=0.1, scratches=8.0, cracks=0.4, corrosion=0.2),
+    "good": Condition(wear=0.38, gaps=0.05, scratches=10.0, creases=4.0, corrosion=0.2, chips=0),
+    "fair": Condition(),
+    "worn": Condition(wear=0.45, gaps=0.1, scratches=9.0, cracks=0.4, corrosion=0.2),
     "corroded": Condition(
-        wear=0.3, scratches=5.0, cracks=0.8, pits=14.0, corrosion=0.5, roughness=1.0, chips=6
+        wear=0.3,
+        scratches=5.0,
+        creases=2.0,
+        cracks=0.8,
+        pits=14.0,
+        corrosion=0.5,
+        roughness=0.9,
+        chips=6,
     ),
 }
 """States of preservation by name."""
@@ -115,6 +124,10 @@ def marks(
         yield from _scratches(placement, rng)
     for _ in range(rng.poisson(condition.abrasion * square_cm)):
         yield from _hairlines(placement, rng)
+    for _ in range(rng.poisson(condition.nicks * square_cm)):
+        yield _nick(placement, rng), trough
+    for _ in range(rng.poisson(condition.creases * square_cm)):
+        yield _crease(placement, rng), trough
     for _ in range(rng.poisson(condition.cracks * square_cm)):
         yield _crack(placement, rng), trough
     for _ in range(rng.poisson(condition.pits * square_cm)):
@@ -133,7 +146,7 @@ def _scratches(placement: Placement, rng: np.random.Generator) -> Iterator[tuple
     bend = rng.normal(0, 0.1) * length
     for _ in range(1 + rng.poisson(0.5)):
         along, across, points = _bow(start, heading + rng.normal(0, 0.06), length, bend)
-        is_wide = rng.random() < 0.2
+        is_wide = rng.random() < 0.3
         half_width = LINE_MM * (rng.uniform(0.7, 1.1) if is_wide else rng.uniform(0.35, 0.65))
         depth = GROOVE_MM * rng.uniform(0.35, 1.3)
         yield _cut(placement, points, half_width, depth, rng, ends=0.25), trough
@@ -162,6 +175,25 @@ def _bow(
     across = np.array([-along[1], along[0]])
     at = np.linspace(0, 1, 12)[:, None]
     return along, across, start + length * at * along + 4 * bend * at * (1 - at) * across
+
+
+def _nick(placement: Placement, rng: np.random.Generator) -> Cut:
+    """Return a short dent, about as wide as a line."""
+    length = rng.uniform(0.5, 2.2)
+    start, heading = _anywhere(placement, rng), rng.uniform(0, 2 * np.pi)
+    _, _, points = _bow(start, heading, length, rng.normal(0, 0.12) * length)
+    half_width, depth = LINE_MM * rng.uniform(0.5, 1.15), GROOVE_MM * rng.uniform(0.35, 1.2)
+    return _cut(placement, points, half_width, depth, rng, ends=0.3)
+
+
+def _crease(placement: Placement, rng: np.random.Generator) -> Cut:
+    """Return a soft valley that winds, wider than any line."""
+    steps = int(rng.integers(4, 9))
+    heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.5, steps))
+    walk = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], axis=1), axis=0)
+    points = spline(_anywhere(placement, rng) + rng.uniform(0.7, 1.4) * walk)
+    half_width, depth = LINE_MM * rng.uniform(1.5, 2.6), GROOVE_MM * rng.uniform(0.5, 1.6)
+    return _cut(placement, points, half_width, depth, rng, ends=0.25)
 
 
 def _crack(placement: Placement, rng: np.random.Generator) -> Cut:

@@ -28,6 +28,10 @@ GRAIN_MM = (0.05, 0.1, 0.2, 0.4)
 GRAIN_HEIGHT_MM = (0.002, 0.005, 0.006, 0.006)
 """Sizes and heights of the bumps that bronze is covered with, corroded or not."""
 
+DEPTH_STEP = 1 / 128
+STEP = 1 / 2048
+"""What depth in pixels, normals and albedo are rounded to, far below their noise: files pack."""
+
 SMALLEST = 256
 """Least rows and columns that a mirror is drawn on."""
 
@@ -111,6 +115,8 @@ def draw_mirror(
     normals = _normals(surface, albedo, condition.noise, streams[6])
     surface += bending(placement, streams[7])
     surface += _sensor_noise(placement, condition.noise, streams[7])
+    for channel, step in ((surface, DEPTH_STEP), (normals, STEP), (albedo, STEP)):
+        _round(channel, step)
     return Phantom(surface, normals, albedo, lines, mask, pixels_per_mm)
 
 
@@ -208,6 +214,13 @@ def _normals(surface: Field, albedo: Field, noise: float, rng: np.random.Generat
         band[:2] += grain * rng.standard_normal(band[:2].shape, dtype=np.float32)
         band /= np.sqrt(np.square(band).sum(axis=0))
     return normals
+
+
+def _round(channel: Field, step: float) -> None:
+    """Round to multiples of a power of two, in place."""
+    channel *= np.float32(1 / step)
+    np.rint(channel, out=channel)
+    channel *= np.float32(step)
 
 
 def _sensor_noise(placement: Placement, noise: float, rng: np.random.Generator) -> Field:

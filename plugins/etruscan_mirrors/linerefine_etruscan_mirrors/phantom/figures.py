@@ -29,7 +29,10 @@ from linerefine_etruscan_mirrors.phantom.heads import head
 from linerefine_etruscan_mirrors.phantom.pen import Pen, Point
 from linerefine_etruscan_mirrors.phantom.sheet import Sheet
 
-__all__ = ["HEADS_TALL", "Figure", "draw_figure"]
+__all__ = ["ATTRIBUTES", "HEADS_TALL", "Figure", "draw_figure"]
+
+ATTRIBUTES = ("spear", "thyrsus", "shield", "mirror", "nothing")
+"""What a figure may hold."""
 
 HEADS_TALL = 7.5
 
@@ -58,7 +61,8 @@ class Figure:
         Dressed in a long chiton, else nude with a cloak.
     headdress : str
         One of `heads.HEADDRESSES`.
-    holds : {"spear", "thyrsus", "shield", "mirror", "nothing"}
+    holds : str
+        One of `ATTRIBUTES`.
     is_winged : bool
     """
 

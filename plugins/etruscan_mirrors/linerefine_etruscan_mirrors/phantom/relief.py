@@ -89,12 +89,21 @@ def _windows(cut: Cut, reach: float, shape: tuple[int, ...]) -> Iterator[Window]
     """Yield for each piece of the path: a window, its pixels near the path, how near, to what."""
     tangent = _tangents(cut.path)
     for start in range(0, len(cut.path), CHUNK):
-        part = slice(start, min(start + CHUNK + 1, len(cut.path)))
-        margin = reach * float(cut.half_width[part].max()) + 2
-        found = _nearest(cut.path[part], tangent[part], margin, shape)
+        stop = min(start + CHUNK, len(cut.path))
+        margin = reach * float(cut.half_width[start:stop].max()) + 2
+        # A pixel belongs to the piece that holds the point nearest to it, so pieces look
+        # beyond their ends and then leave out what belongs to their neighbours.
+        first = max(start - int(margin) - 3, 0)
+        part = slice(first, stop + int(margin) + 3)
+        found = _nearest(cut.path[part], margin, shape)
         if found is not None:
-            window, near, distance, index = found
-            yield window, near, distance, index + start
+            window, near, index = found
+            index += first
+            own = (index >= start) & (index < stop)
+            near[near] = own
+            corner = (window[0].start, window[1].start)
+            away = np.argwhere(near) + corner - cut.path[index[own]]
+            yield window, near, _distance(away, index[own], tangent), index[own]
 
 
 def _tangents(path: Floats) -> Floats:
@@ -104,7 +113,23 @@ def _tangents(path: Floats) -> Floats:
     return np.asarray(along / np.maximum(np.hypot(*along.T), 1e-9)[:, None])
 
 
-def _nearest(path: Floats, tangent: Floats, margin: float, shape: tuple[int, ...]) -> Window | None:
+def _distance(away: Floats, index: NDArray[np.intp], tangent: Floats) -> NDArray[np.float32]:
+    """Return the distance to the line from offsets to its nearest points."""
+    along = (away * tangent[index]).sum(axis=1)
+    across = away[:, 0] * tangent[index, 1] - away[:, 1] * tangent[index, 0]
+    # The nearest point is known to some pixels along the line, so only what lies beyond that
+    # counts; at the ends of the line everything does.
+    beyond = np.maximum(np.abs(along) - 1.5 - 0.25 * np.abs(across), 0)
+    beyond = np.where(index == 0, np.maximum(-along, 0), beyond)
+    beyond = np.where(index == len(tangent) - 1, np.maximum(along, 0), beyond)
+    distance = np.hypot(across, beyond) if len(tangent) > 1 else np.hypot(*away.T)
+    return np.asarray(distance, dtype=np.float32)
+
+
+def _nearest(
+    path: Floats, margin: float, shape: tuple[int, ...]
+) -> tuple[tuple[slice, slice], Mask, NDArray[np.intp]] | None:
+    """Return a window around a path, its pixels near the path, and the point each is nearest to."""
     low = np.maximum(np.floor(path.min(axis=0) - margin).astype(int), 0)
     high = np.minimum(np.ceil(path.max(axis=0) + margin).astype(int) + 1, shape)
     cells = np.rint(path).astype(np.intp)
@@ -120,12 +145,5 @@ def _nearest(path: Floats, tangent: Floats, margin: float, shape: tuple[int, ...
     point_of_label = np.zeros(int(label.max()) + 1, dtype=np.intp)
     point_of_label[label[rows, cols]] = np.flatnonzero(inside)
     near = far <= margin
-    index = point_of_label[label[near]]
-    away = np.argwhere(near) + low - path[index]
-    along = np.abs((away * tangent[index]).sum(axis=1))
-    across = away[:, 0] * tangent[index, 1] - away[:, 1] * tangent[index, 0]
-    # Rounding to cells may move a point by some pixels along the line but not across it.
-    overshoot = np.maximum(along - 1.5, 0) if len(path) > 1 else 0.0
-    distance = np.hypot(across, overshoot) if len(path) > 1 else np.hypot(*away.T)
     window = (slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])))
-    return window, near, distance.astype(np.float32), index
+    return window, near, point_of_label[label[near]]

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from linerefine.errors import ConfigError
 from linerefine_etruscan_mirrors.phantom.borders import BORDERS, draw_border, rosette
 from linerefine_etruscan_mirrors.phantom.curves import arc, circle, placed, spline
-from linerefine_etruscan_mirrors.phantom.figures import HEADS_TALL, Figure, draw_figure
+from linerefine_etruscan_mirrors.phantom.figures import (
+    ATTRIBUTES,
+    HEADS_TALL,
+    Figure,
+    draw_figure,
+)
 from linerefine_etruscan_mirrors.phantom.heads import HEADDRESSES
 from linerefine_etruscan_mirrors.phantom.lettering import inscribe
 from linerefine_etruscan_mirrors.phantom.sheet import Line, Sheet
 
 __all__ = ["Engraving", "engrave"]
-
-ATTRIBUTES = ("spear", "thyrsus", "shield", "mirror", "nothing")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Engraving:
                 f"engraving has borders {unknown} and {self.figures} figures, expected borders "
                 f"among {sorted(BORDERS)} and 0 to 4 figures."
             )
-            raise ValueError(msg)
+            raise ConfigError(msg)
 
 
 def engrave(radius: float, engraving: Engraving, rng: np.random.Generator) -> list[Line]:

@@ -180,7 +180,7 @@ _QUICK: tuple[Plan, ...] = (
     ("PHANTOM-04", Engraving(2, ("rosettes",), 1, 2), "corroded"),
     ("PHANTOM-05", Engraving(1, ("zigzag",), 1, 3), "fair"),
     ("PHANTOM-CORRODED", Engraving(1, ("dots",), 1, 2), "corroded"),
-    ("PHANTOM-GOOD", Engraving(2, ("scales",), 1, 2), "good"),
+    ("PHANTOM-GOOD", Engraving(1, ("hatching",), 2, 3), "good"),
     ("PHANTOM-WORN", Engraving(1, ("tongues",), 1, 2), "worn"),
 )
 

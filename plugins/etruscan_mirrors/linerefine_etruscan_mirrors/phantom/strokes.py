@@ -22,7 +22,7 @@ FULL_PIXELS_PER_MM = 39.5
 SLOPE = 0.5
 """Depth of a fresh groove over its half-width."""
 
-MEASURED_EXCESS = 0.4
+MEASURED_EXCESS = 0.1
 """Half-widths are measured to the first background pixel's centre, so much beyond the edge."""
 
 
@@ -119,7 +119,7 @@ def _stroke(
     traced = widths.quantile(normal) * width * placement.pixels_per_mm / FULL_PIXELS_PER_MM
     edge = np.maximum(traced - MEASURED_EXCESS, 0.8)
     left = wear.left(path) * _visible(along, wear.gaps, rng)
-    pressure = np.exp(0.18 * rng.normal() + 0.15 * smooth_noise(along, 3.0, rng))
+    pressure = np.exp(0.3 * rng.normal() + 0.2 * smooth_noise(along, 3.0, rng))
     depth = SLOPE * edge * line.depth * pressure * left * _tapered(along)
     hand = 0.018 * placement.pixels_per_mm
     shift = np.stack([smooth_noise(along, 4.0, rng) for _ in range(2)], axis=1)
