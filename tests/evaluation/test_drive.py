@@ -56,9 +56,7 @@ class Halves(Refiner):
         return prompt.initial + 4 * torch.nn.functional.avg_pool2d(prompt.hints, 9, 1, 4) * 9
 
 
-def case(
-    refiner: Refiner | None = None, size: int = 128
-) -> tuple[RefinementSession, Target]:
+def case(refiner: Refiner | None = None, size: int = 128) -> tuple[RefinementSession, Target]:
     rng = np.random.default_rng(5)
     mask = np.zeros((size, size), dtype=bool)
     mask[20:23, 8:120] = True
@@ -194,7 +192,9 @@ def test_empty_and_full_targets_end_well(lines: str) -> None:
     rng = np.random.default_rng(0)
     config = CONFIG.model_copy(update={"budget": 10, "attempts": 50})
     result = drive(session, Target(mask, target.roi), Pointer(), config, metrics=METRICS, rng=rng)
-    wrong = [np.count_nonzero((m != mask) & target.roi) for m in (session.initial > 0, session.mask)]
+    wrong = [
+        np.count_nonzero((m != mask) & target.roi) for m in (session.initial > 0, session.mask)
+    ]
     assert wrong[1] <= wrong[0]
     assert (result.rounds[-1].index == 10) == (lines == "none")
     assert math.isnan(result.rounds[-1].refined["pfm"]) == (lines == "none")

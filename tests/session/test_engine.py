@@ -203,7 +203,9 @@ def test_huge_and_partly_outside_strokes_are_clipped(blur: Blur) -> None:
 def test_a_stroke_outside_is_refused_and_changes_nothing(blur: Blur) -> None:
     session = RefinementSession(*scene(), blur, SMALL)
     before = state(session)
-    with pytest.raises(ShapeError, match=r"stroke from \(300, 300\) to \(300, 300\) marks no pixel"):
+    with pytest.raises(
+        ShapeError, match=r"stroke from \(300, 300\) to \(300, 300\) marks no pixel"
+    ):
         session.apply(stroke((300, 300)))
     assert state(session) == before
     assert session.strokes == ()
