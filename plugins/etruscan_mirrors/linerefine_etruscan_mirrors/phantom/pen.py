@@ -26,18 +26,23 @@ class Pen:
         self.finest = 1.4 * FINEST_MM / head
 
     def line(self, points: ArrayLike, *, width: float = 1.0, depth: float = 1.0) -> None:
+        """Engrave a line through points in head units."""
         self.sheet.add(self.on_sheet(points), width=width, depth=depth)
 
     def shape(self, outline: ArrayLike) -> None:
+        """Engrave an outline and cover what it encloses."""
         self.sheet.shape(self.on_sheet(outline))
 
     def cover(self, outline: ArrayLike) -> None:
+        """Cover what an outline encloses: nothing is drawn there any more."""
         self.sheet.cover(self.on_sheet(outline))
 
     def dot(self, at: ArrayLike) -> None:
+        """Engrave a dot."""
         self.sheet.dot(self.on_sheet(np.asarray(at)[None])[0], width=0.9)
 
     def on_sheet(self, points: ArrayLike) -> Curve:
+        """Return points in head units as millimetres on the sheet."""
         return placed(points, self._at, scale=self.head, flip=self._flip)
 
     def count(self, distance: float, spacing: float) -> int:
