@@ -31,6 +31,7 @@ class RetinaOptions(FolderOptions):
 # What is not named here is the core's default: the paper's network and settings.
 DEFAULTS = lr.ExperimentConfig(
     loader=lr.Component(name="retina_demo"),
+    metrics=(lr.Component(name="pfm"), lr.Component(name="iou"), lr.Component(name="dice")),
     tiling=lr.TilingConfig(train_rows=480, train_cols=512),
 )
 
