@@ -216,45 +216,68 @@ def test_a_deleted_experiment_is_taken_out_of_the_bin(store, stream, tmp_path):
     assert open_client(store).get_experiment(number).lifecycle_stage == "active"
 
 
-def test_two_processes_make_and_fill_one_store_at_once(tmp_path):
-    uri = sqlite_uri(tmp_path / "new store" / "mlflow.db")
-    players = [play(uri, tmp_path / f"run {number}", "whole") for number in range(2)]
-    for player in players:
-        said = player.communicate(timeout=300)
-        assert player.returncode == 0, said
-        assert said == ("", "")
-    client, _ = runs_by_name(uri)
-    found = client.get_experiment_by_name("mirrors").experiment_id
-    runs = client.search_runs([found])
-    assert len(runs) == 12
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    for run in runs:
-        if run.info.run_name == "unet · repeat 1":
-            assert len(curve(client, run, "pfm_refined")) == 7
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """Three processes that make and fill one store at once; one is killed, one fails."""
+    folder = tmp_path_factory.mktemp("crowd") / "new store"
+    uri = sqlite_uri(folder / "mlflow.db")
+    players = {how: play(uri, folder / how, how) for how in ("whole", "kill", "raise")}
+    said = {how: player.communicate(timeout=300) for how, player in players.items()}
+    return uri, said, {how: player.returncode for how, player in players.items()}
+
+
+@pytest.fixture
+def crowd_runs(crowd):
+    client = open_client(crowd[0])
+    found = client.search_runs([client.get_experiment_by_name("mirrors").experiment_id])
+    by_process = {how: {} for how in ("whole", "kill", "raise")}
+    for run in found:
+        how = Path(run.data.tags["linerefine.output"]).name
+        by_process.get(how, {})[run.info.run_name] = run
+    return client, by_process
+
+
+def test_processes_make_and_fill_one_store_at_once(crowd, crowd_runs):
+    _, said, codes = crowd
+    assert said["whole"] == ("", "")
+    assert codes["whole"] == 0
+    client, runs = crowd_runs
+    assert len(runs["whole"]) == 6
+    assert {run.info.status for run in runs["whole"].values()} == {"FINISHED"}
+    assert len(curve(client, runs["whole"]["unet · repeat 1"], "pfm_refined")) == 7
+    assert len(curve(client, runs["raise"]["unet · repeat 1"], "image/mirror 1/pfm_refined")) == 7
+
+
+def test_a_process_that_ends_without_a_word_marks_its_run_as_failed(crowd, crowd_runs):
+    _, said, codes = crowd
+    assert codes["raise"] == 1
+    assert "RuntimeError: a bug" in said["raise"][1]
+    statuses = {name: run.info.status for name, run in crowd_runs[1]["raise"].items()}
+    assert statuses.pop("unet · repeat 1") == "FINISHED"  # all its images were through
+    assert len(statuses) == 3
+    assert set(statuses.values()) == {"FAILED"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
-def test_processes_that_die_leave_runs_marked_as_failed(store, stream, tmp_path):
-    killed, raised = (play(store, tmp_path / how, how) for how in ("kill", "raise"))
-    for player in (killed, raised):
-        player.communicate(timeout=300)
-    client = open_client(store)
+def test_the_next_run_marks_a_killed_one_as_failed(crowd, crowd_runs, stream, tmp_path):
+    assert crowd[2]["kill"] == -9
+    assert len(crowd_runs[1]["kill"]) == 4
+    uri = crowd[0]
+    *events, end = stream(tmp_path / "next", stop_after=0)
+    observer = MlflowObserver(uri)
+    for event in events:
+        observer(event)
+    client = open_client(uri)
     found = client.get_experiment_by_name("mirrors").experiment_id
     statuses = {
-        (run.data.tags["linerefine.output"].rpartition("/")[2], run.info.status)
+        (Path(run.data.tags["linerefine.output"]).name, run.info.status)
         for run in client.search_runs([found])
-        if run.data.tags["linerefine.part"] != "unet/0"
+        if run.info.run_name != "unet · repeat 1"
     }
-    assert statuses == {("kill", "RUNNING"), ("raise", "FAILED")}
-    *events, end = stream(tmp_path / "next")
-    observer = MlflowObserver(store)
-    for event in events[:3]:
-        observer(event)
-    running = {
-        run.data.tags["linerefine.output"]
-        for run in client.search_runs([found], "attributes.status = 'RUNNING'")
+    assert {pair for pair in statuses if pair[0] in {"kill", "next"}} == {
+        ("kill", "FAILED"),
+        ("next", "RUNNING"),
     }
-    assert running == {str(tmp_path / "next")}
     observer(end)
 
 
