@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,14 @@ def test_the_refiner_keeps_its_promises() -> None:
     check_refiner(first_block("add-a-refiner.md")["TwoBranches"](lr.Options(), 2), channels=2)
 
 
+def forget_leaves() -> None:
+    """Drop the module: other tests have a fake distribution of the same name."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "linerefine_leaves"]:
+        del sys.modules[name]
+
+
 @pytest.fixture
-def installed_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def installed_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The tutorial's plugin as `pip install -e` leaves it."""
     record = tmp_path / "linerefine_leaves-0.1.0.dist-info"
     record.mkdir()
@@ -57,8 +64,9 @@ def installed_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (record / "entry_points.txt").write_text(points, encoding="utf-8")
     for place in (tmp_path, LEAVES):
         monkeypatch.syspath_prepend(str(place))
+    forget_leaves()
     yield tmp_path
-    sys.modules.pop("linerefine_leaves", None)
+    forget_leaves()
 
 
 def test_the_tutorials_plugin_is_under_sixty_lines() -> None:
