@@ -31,7 +31,7 @@ from linerefine.types import Mask, Tile
 __all__ = ["gain_curve", "overlay", "save_png", "training_curve", "width_histogram", "workload"]
 
 # Okabe and Ito's colours, told apart by colour-blind readers; yellow is too pale for lines.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000") * 20
 MANUAL, REFINED = "#D55E00", "#0072B2"
 _GREY = "0.35"
 _NAMES = {"pfm": "pFM", "iou": "IoU", "dice": "Dice", "f_measure": "F-measure"}
@@ -72,7 +72,7 @@ def gain_curve(rounds: pd.DataFrame, *, label: str = "") -> Figure:
     panels = figure.subplots(1, len(refiners), sharey=True, squeeze=False)[0]
     for axes, refiner in zip(panels, refiners, strict=True):
         part = rounds[rounds["refiner"] == refiner]
-        for colour, (image, sessions) in zip(_colours(), part.groupby("image"), strict=False):
+        for colour, (image, sessions) in zip(COLOURS, part.groupby("image"), strict=False):
             _gain_line(axes, sessions, str(image), colour)
         axes.axhline(0, color=_GREY, linewidth=0.8, zorder=1)
         axes.set_xlabel("interactions")
@@ -204,7 +204,7 @@ def training_curve(history: Sequence[Mapping[str, float]], *, title: str = "") -
     for axes, (ylabel, names) in zip(
         figure.subplots(1, max(len(drawn), 1), squeeze=False)[0], drawn.items(), strict=False
     ):
-        for colour, name in zip(_colours(), names, strict=False):
+        for colour, name in zip(COLOURS, names, strict=False):
             words = name.removeprefix("val/").replace("/", " ").replace("_", " ")
             dot = "o" if len(table) < 3 else ""
             axes.plot(epochs, table[name], color=colour, marker=dot, label=words)
@@ -386,10 +386,6 @@ def _finish(axes: Axes) -> None:
     axes.grid(visible=True, color="0.9", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8)
-
-
-def _colours() -> list[str]:
-    return list(COLOURS) * 20
 
 
 def _repeats(rounds: pd.DataFrame) -> str:

@@ -28,6 +28,7 @@ from linerefine.tracking.store import (
     check_writable,
     first_line,
     is_abandoned,
+    is_outdated,
     sqlite_path,
     store_lock,
     upgrade,
@@ -36,19 +37,13 @@ from linerefine.tracking.writer import Point
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel, Run
+    from mlflow.entities import LoggedModel
 
     from linerefine.refiners.base import Refiner
     from linerefine.refiners.serving import ServedRefiner
 
-__all__ = [
-    "MODEL",
-    "MlflowObserver",
-    "MlflowStore",
-    "log_refiner_model",
-    "mark_abandoned",
-    "open_client",
-]
+__all__ = ["MODEL", "MlflowObserver", "MlflowStore"]
+__all__ += ["log_refiner_model", "mark_abandoned", "open_client"]
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +53,11 @@ MODEL = "linerefine.model"
 """Tag of a training run: the URI of the refiner it made."""
 
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the pages are for chatbots
-_PARAMS_AT_ONCE = 100  # MLflow's limit per call; likewise the next
-_RUNS_AT_ONCE = 50_000
+_PARAMS_AT_ONCE = 100  # MLflow's limit per call
 _PAUSES = (0.1, 0.3, 1.0, 3.0)  # between tries while another process writes, seconds
 _TRACING_FAILURES = (  # of a plugin's own code, run by the exporter
-    RuntimeError, TypeError, ValueError, AssertionError, AttributeError, LookupError,
-    ArithmeticError, ImportError,
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, RuntimeError,
+    TypeError, ValueError,
 )  # fmt: skip
 _REST = 60.0  # after a failure, so that a dead store does not slow a run down, seconds
 
@@ -145,7 +139,7 @@ class MlflowStore(Store):
 
     def children(self, experiment: str, parent: str) -> dict[str, tuple[str, bool]]:
         child_of = f"tags.mlflow.parentRunId = '{parent}'"
-        found = self._try(_search, self.client, [experiment], child_of)
+        found = self._try(self.client.search_runs, [experiment], child_of)
         return {
             run.data.tags[PART]: (run.info.run_id, run.info.status == "FINISHED")
             for run in found
@@ -205,7 +199,9 @@ def open_client(uri: str) -> MlflowClient:
             return _client(uri)
         with store_lock(database):
             check_writable(database)
-            return _current_client(uri, database)
+            if is_outdated(database):
+                upgrade(uri, database)
+            return _client(uri)
     # ImportError: the driver of some other database is not installed.
     except (ImportError,) + _failures() as error:
         msg = (
@@ -346,19 +342,6 @@ def _client(uri: str) -> MlflowClient:
         return MlflowClient(uri)
 
 
-def _current_client(uri: str, database: Path) -> MlflowClient:
-    """Return a client, after bringing an old database up to date."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return _client(uri)
-    except MlflowException as error:
-        if "out-of-date database schema" not in str(error):
-            raise
-    upgrade(uri, database)
-    return _client(uri)
-
-
 def _experiment(client: MlflowClient, name: str, root: str | None) -> str:
     from mlflow.exceptions import MlflowException
 
@@ -377,17 +360,14 @@ def _experiment(client: MlflowClient, name: str, root: str | None) -> str:
 
 def _mark_abandoned(client: MlflowClient, experiments: list[str]) -> None:
     running = "attributes.status = 'RUNNING'"
-    for parent in _search(client, experiments, f"{running} and tags.`{PART}` = 'command'"):
+    commands = f"{running} and tags.`{PART}` = 'command'"
+    for parent in client.search_runs(experiments, commands):
         tags = parent.data.tags
         is_ours = tags.get("linerefine.host") == platform.node()
         if is_ours and is_abandoned(Path(tags.get("linerefine.output", ""))):
             child_of = f"{running} and tags.mlflow.parentRunId = '{parent.info.run_id}'"
-            for run in [*_search(client, experiments, child_of), parent]:
+            for run in [*client.search_runs(experiments, child_of), parent]:
                 client.set_terminated(run.info.run_id, "FAILED")
-
-
-def _search(client: MlflowClient, experiments: list[str], condition: str) -> list[Run]:
-    return list(client.search_runs(experiments, condition, max_results=_RUNS_AT_ONCE))
 
 
 def _once(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401

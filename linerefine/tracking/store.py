@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,6 +27,7 @@ __all__ = [
     "claim",
     "first_line",
     "is_abandoned",
+    "is_outdated",
     "sqlite_path",
     "sqlite_uri",
     "store_lock",
@@ -188,13 +190,47 @@ def check_server(uri: str, *, seconds: float = 10.0) -> None:
         raise RunError(msg) from error
 
 
+def is_outdated(database: Path) -> bool:
+    """Say whether a database was made by an older MLflow than the installed one.
+
+    Raises
+    ------
+    RunError
+        If it was made by a newer one.
+    """
+    with closing(sqlite3.connect(database)) as connection:
+        try:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except sqlite3.OperationalError:  # no such table: nothing in it yet
+            return False
+    if row is None:
+        return False
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    spec = find_spec("mlflow")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    place = Path(next(iter(spec.submodule_search_locations))) / "store" / "db_migrations"
+    scripts = ScriptDirectory(str(place))
+    try:
+        scripts.get_revision(row[0])
+    except CommandError as error:
+        msg = (
+            f"the MLflow store {database} was made by a newer mlflow than the one installed "
+            f"(revision {row[0]}). Upgrade mlflow, or choose another tracking.uri."
+        )
+        raise RunError(msg) from error
+    return bool(row[0] != scripts.get_current_head())
+
+
 def upgrade(uri: str, database: Path) -> None:
     """Bring an old database up to date with the installed MLflow, after copying it.
 
     Raises
     ------
     RunError
-        If that fails, as it does for a database of a newer MLflow.
+        If that fails; says where the copy is.
     """
     saved = database.with_name(f"{database.name}.{time.strftime('%Y%m%d-%H%M%S')}.backup")
     try:
@@ -207,9 +243,8 @@ def upgrade(uri: str, database: Path) -> None:
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         msg = (
-            f"the MLflow store {database} is of another version of MLflow and cannot be brought "
-            f"up to date ({reason}); its old state is {saved}. Choose another tracking.uri, or "
-            f"install a newer mlflow."
+            f"the MLflow store {database} cannot be brought up to date ({reason}); its old "
+            f"state is {saved}. Choose another tracking.uri."
         )
         raise RunError(msg)
 

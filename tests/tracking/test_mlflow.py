@@ -407,14 +407,17 @@ def test_a_refiner_that_cannot_be_kept_at_all_costs_the_run_nothing(trained, cap
 def test_a_store_of_an_older_mlflow_is_brought_up_to_date(store, stream, tmp_path):
     import mlflow.store.db.utils as tables
     from alembic import command
+    from alembic.script import ScriptDirectory
 
     database = tmp_path / "old.db"
     engine = tables.create_sqlalchemy_engine(sqlite_uri(database))
     tables.InitialBase.metadata.create_all(engine)
     config = tables._get_alembic_config(sqlite_uri(database))
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    before = ScriptDirectory.from_config(config).get_revision(newest).down_revision
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "bd07f7e963c5")
+        command.upgrade(config, before)
     engine.dispose()
     record(sqlite_uri(database), stream(tmp_path / "run", stop_after=0))
     _, runs = runs_by_name(sqlite_uri(database))

@@ -21,6 +21,7 @@ from linerefine.tracking.store import (
     claim,
     first_line,
     is_abandoned,
+    is_outdated,
     sqlite_path,
     sqlite_uri,
     store_lock,
@@ -178,10 +179,35 @@ def test_an_upgrade_that_fails_keeps_the_old_state(tmp_path, monkeypatch):
     (tmp_path / "mlflow.db").write_text("old")
     done = subprocess.CompletedProcess([], 1, "", "alembic\nCan't locate revision 'new'\n")
     monkeypatch.setattr(subprocess, "run", lambda *a, **o: done)
-    with pytest.raises(RunError, match=r"cannot be brought up to date \(Can't locate revision"):
+    with pytest.raises(RunError, match=r"up to date \(Can't locate revision 'new'\); its old"):
         module.upgrade("sqlite:///x", tmp_path / "mlflow.db")
     (backup,) = tmp_path.glob("*.backup")
     assert backup.read_text() == "old"
+
+
+def database_of(path, version):
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE alembic_version (version_num VARCHAR)")
+    if version is not None:
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (version,))
+    connection.commit()
+    connection.close()
+    return path
+
+
+def test_a_database_of_an_older_mlflow_is_recognised(tmp_path, empty_store):
+    assert is_outdated(database_of(tmp_path / "old.db", "451aebb31d03"))
+    assert not is_outdated(empty_store)
+    assert not is_outdated(database_of(tmp_path / "begun.db", None))
+    check_writable(tmp_path / "empty.db")
+    assert not is_outdated(tmp_path / "empty.db")
+
+
+def test_a_database_of_a_newer_mlflow_is_refused_and_left_alone(tmp_path):
+    path = database_of(tmp_path / "new.db", "f00f00f00f00")
+    with pytest.raises(RunError, match=r"made by a newer mlflow .*\(revision f00f00f00f00\)"):
+        is_outdated(path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_upgrade_without_room_for_a_copy_is_refused(tmp_path, monkeypatch):
