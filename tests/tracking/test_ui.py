@@ -24,8 +24,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.end_headers()
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
+# A shell's background jobs ignore Ctrl-C, and so would the process we send it to.
 SHOW = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from linerefine.tracking import ui
 code = open(sys.argv[3]).read()
 if code:

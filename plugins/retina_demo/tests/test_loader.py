@@ -23,7 +23,8 @@ def sample():
     return Retina(RetinaOptions(sample_images=6, sample_size=128))
 
 
-def test_without_a_root_drawn_images_are_read_and_labelled(sample):
+def test_without_a_root_drawn_images_are_read_and_labelled(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEREFINE_CACHE", str(tmp_path))  # nothing drawn there yet
     calls = []
     loader = Retina(RetinaOptions(sample_images=6, sample_size=80, sample_seed=3))
     loader.prepare(lambda *call: calls.append(call))
