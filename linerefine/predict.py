@@ -130,7 +130,8 @@ def _predict(
         roi=sample.roi,
         progress=bench.notify.progress,
     )
-    probability = _in_source_size(expit(logits), sample)
+    # Beyond the object there is nothing to trace, whatever the network sees there.
+    probability = _in_source_size(np.where(sample.roi, expit(logits), np.float32(0)), sample)
     mask = (probability > bench.config.session.threshold).astype(np.uint8) * 255
     name = sample.name.replace("/", "_")
     mask_path = output / "masks" / f"{name}.png"

@@ -119,3 +119,15 @@ def test_an_output_that_cannot_be_written_is_refused_at_once(place: Path, tmp_pa
     (tmp_path / "out").write_text("a file")
     with pytest.raises(RunError, match="cannot write to .*out"):
         predict(place, tmp_path / "out", image(place))
+
+
+def test_nothing_is_drawn_outside_the_roi(place: Path, tmp_path: Path) -> None:
+    roi = np.zeros((64, 64), np.uint8)
+    roi[10:40, 20:60] = 255
+    for part, pixels in (("images", cv2.imread(str(image(place)), 0)), ("fov", roi)):
+        (tmp_path / part).mkdir()
+        cv2.imwrite(str(tmp_path / part / "seen.png"), pixels)
+    (written,) = predict(place, tmp_path / "out", tmp_path / "images" / "seen.png")
+    probability = tifffile.imread(written.probability)
+    assert (probability[roi == 0] == 0).all()
+    assert (probability[roi > 0] > 0).all()
