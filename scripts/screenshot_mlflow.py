@@ -123,11 +123,11 @@ def newest_runs(uri: str, name: str | None) -> list[Any]:
 def shoot(page: Page, url: str, path: Path) -> None:
     """Open a page, let it settle and save it; `networkidle` never comes here."""
     page.goto(url, wait_until="domcontentloaded")
-    page.wait_for_timeout(5000)
+    page.wait_for_timeout(8000)
     if path.stem == "runs":
         page.locator("button[data-component-id*='runnamecellrenderer']").first.click()
         page.wait_for_timeout(4000)
-    page.screenshot(path=path)
+    page.screenshot(path=path, timeout=180_000)
     print(path)
 
 
