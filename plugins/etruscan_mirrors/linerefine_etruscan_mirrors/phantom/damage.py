@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,11 +68,6 @@ class Condition:
     chips: int = 2
     grain: float = 1.4
     noise: float = 1.0
-
-    def crowded(self, factor: float) -> Condition:
-        """Return the same condition with `factor` times as many scratches, nicks and creases."""
-        names = ("scratches", "nicks", "creases", "abrasion")
-        return replace(self, **{name: factor * getattr(self, name) for name in names})
 
 
 CONDITIONS: dict[str, Condition] = {
@@ -147,7 +142,7 @@ def _anywhere(placement: Placement, rng: np.random.Generator) -> NDArray[np.floa
 def _scratches(placement: Placement, rng: np.random.Generator) -> Iterator[tuple[Cut, Profile]]:
     """Yield one scratch, or a few side by side: long, hardly bent, most narrower than a line."""
     start, heading = _anywhere(placement, rng), rng.uniform(0, 2 * np.pi)
-    length = float(np.clip(rng.lognormal(2.1, 0.7), 2.5, 1.5 * placement.radius))
+    length = placement.radius * float(np.clip(rng.lognormal(-1.2, 0.7), 0.1, 1.5))
     bend = rng.normal(0, 0.1) * length
     for _ in range(1 + rng.poisson(0.5)):
         along, across, points = _bow(start, heading + rng.normal(0, 0.06), length, bend)
