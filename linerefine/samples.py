@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,10 +65,39 @@ class Target:
 
     def window(self, tile: Tile) -> Target:
         """Return a view on a tile that keeps this target's skeletons, sliced."""
-        view = Target(self.mask[tile.index], self.roi[tile.index])
-        view.__dict__["centreline"] = self.centreline[tile.index]
-        view.__dict__["thinned"] = self.thinned[tile.index]
-        return view
+        return _Part(self.mask[tile.index], self.roi[tile.index], self, tile.index)
+
+    def pixels(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Target:
+        """Return some pixels laid side by side, with what this target's skeletons hold there.
+
+        Parameters
+        ----------
+        rows, cols : ndarray of int, shape (N,)
+
+        Returns
+        -------
+        target : Target
+            Of shape (1, N); its pixels are no neighbours, so only what is
+            counted pixel by pixel has a meaning there.
+        """
+        index = rows[None], cols[None]
+        return _Part(self.mask[index], self.roi[index], self, index)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part(Target):
+    """A part of a target whose skeletons are parts of the whole's."""
+
+    whole: Target
+    index: tuple[Any, Any]
+
+    @cached_property
+    def centreline(self) -> Mask:
+        return self.whole.centreline[self.index]
+
+    @cached_property
+    def thinned(self) -> Mask:
+        return self.whole.thinned[self.index]
 
 
 @dataclass(frozen=True, eq=False)

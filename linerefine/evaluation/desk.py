@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from linerefine.evaluation.changes import Flips
 from linerefine.evaluation.scores import TileScore
 from linerefine.geometry.tiles import tile_grid
 from linerefine.interfaces import Metric
@@ -17,18 +20,38 @@ from linerefine.types import Tile
 __all__ = ["Desk", "Place"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Place:
-    """One tile on the desk: its score, and a random stream of its own.
+    """One tile on the desk: its scores, and a random stream of its own.
 
     A stream per tile makes tiles independent chains: what is drawn in one
     does not depend on the order in which the others are visited.
+
+    Parameters
+    ----------
+    index : int
+        Number of the tile; of equally bad tiles the first is worked on first.
+    tile : Tile
+    score : TileScore
+    rng : numpy.random.Generator
+    manual, refined : ndarray of float64, shape (S,)
+        Statistics of both masks, as the score measures them.
+    version : int
+        Counts how often the tile was laid on the desk.
+    is_waiting : bool
+        Whether it lies there.
+    failures : int
+        Fruitless tries in a row.
     """
 
+    index: int
     tile: Tile
     score: TileScore
     rng: np.random.Generator
+    manual: NDArray[np.float64]
+    refined: NDArray[np.float64]
     version: int = 0
+    is_waiting: bool = False
     failures: int = 0
 
 
@@ -60,43 +83,56 @@ class Desk:
         rng: np.random.Generator,
         skip_empty: bool,
     ) -> None:
-        self._session = session
+        self._size = size
         tiles = [
             tile.clipped(session.shape) for tile in tile_grid(session.shape, size, inside=False)
         ]
-        self.places: list[Place] = []
-        self._queue: list[tuple[tuple[float, int], int, int]] = []
+        self._places: dict[tuple[int, int], Place] = {}
+        self._queue: list[tuple[tuple[float, float], int, int, Place]] = []
         for tile, stream in zip(tiles, rng.spawn(len(tiles)), strict=True):
-            place = Place(tile, TileScore(target.crop(tile), metric), stream)
-            if not place.score.target.roi.any() or (skip_empty and place.score.is_empty):
+            score = TileScore(target.crop(tile), metric)
+            if not score.target.roi.any() or (skip_empty and score.is_empty):
                 continue
-            self.places.append(place)
-            self._push(len(self.places) - 1)
+            masks = (session.manual_mask[tile.index], session.mask[tile.index])
+            manual, refined = (score.measure(mask) for mask in masks)
+            place = Place(len(self._places), tile, score, stream, manual, refined)
+            self._places[tile.top // size, tile.left // size] = place
+            self.put_back(place)
 
     def worst(self) -> Place | None:
         """Take the tile with the lowest score off the desk; None if it is empty."""
         while self._queue:
-            _, index, version = heapq.heappop(self._queue)
-            if self.places[index].version == version:
-                return self.places[index]
+            _, _, version, place = heapq.heappop(self._queue)
+            if place.version == version:
+                place.is_waiting = False
+                return place
         return None
 
+    def next(self, count: int) -> list[Place]:
+        """Return the tiles with the lowest scores, lowest first, and leave them on the desk."""
+        current = (entry for entry in self._queue if entry[3].version == entry[2])
+        return [place for *_, place in heapq.nsmallest(count, current)]
+
     def put_back(self, place: Place) -> None:
-        """Lay a tile on the desk again."""
-        self._push(self.places.index(place))
-
-    def refresh(self, box: Tile) -> None:
-        """Re-order the tiles still on the desk that a changed rectangle touches."""
-        waiting = {index for _, index, version in self._queue if self._is_current(index, version)}
-        for index in sorted(waiting):
-            if self.places[index].tile.overlaps(box):
-                self._push(index)
-
-    def _is_current(self, index: int, version: int) -> bool:
-        return self.places[index].version == version
-
-    def _push(self, index: int) -> None:
-        place = self.places[index]
+        """Lay a tile on the desk, where its score says."""
         place.version += 1
-        value = place.score.value(self._session.manual_mask[place.tile.index])
-        heapq.heappush(self._queue, (value, index, place.version))
+        place.is_waiting = True
+        value = place.score.order(place.manual)
+        heapq.heappush(self._queue, (value, place.index, place.version, place))
+
+    def update(self, box: Tile, manual: Flips, refined: Flips) -> None:
+        """Take note of pixels that changed inside a rectangle."""
+        for place in self._touching(box):
+            place.refined = place.score.shifted(place.refined, refined.within(place.tile))
+            flips = manual.within(place.tile)
+            if len(flips.rows) == 0:
+                continue
+            place.manual = place.score.shifted(place.manual, flips)
+            if place.is_waiting:
+                self.put_back(place)
+
+    def _touching(self, box: Tile) -> Iterator[Place]:
+        for row in range(box.top // self._size, (box.bottom - 1) // self._size + 1):
+            for col in range(box.left // self._size, (box.right - 1) // self._size + 1):
+                if (row, col) in self._places:
+                    yield self._places[row, col]

@@ -12,19 +12,21 @@ In words (paper, section 5; the authors' loop is one setting of this one):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
 
 from linerefine.config import EvaluationConfig
+from linerefine.evaluation.clock import Clock
 from linerefine.evaluation.desk import Desk, Place
+from linerefine.evaluation.proposals import Option, Proposals
 from linerefine.evaluation.scores import ImageScores
 from linerefine.interfaces import Metric, UserSimulator
 from linerefine.samples import Target
 from linerefine.session import RefinementSession
-from linerefine.types import Mask, Operation, Round, Stroke, Tile
+from linerefine.types import Round, Stroke
 
 __all__ = ["DriveResult", "drive"]
 
@@ -39,32 +41,27 @@ class DriveResult:
 
 @dataclass
 class _Ledger:
-    """Scores and effort of one session so far."""
+    """Scores, effort and time of one session so far."""
 
-    session: RefinementSession
     manual: ImageScores
     refined: ImageScores
+    clock: Clock = field(default_factory=Clock)
     effort: int = 0
     length: float = 0.0
-    seconds: dict[str, float] = field(default_factory=dict)
 
-    def lap(self, part: str, since: float) -> float:
-        now = perf_counter()
-        self.seconds[part] = self.seconds.get(part, 0.0) + now - since
-        return now
+    def note(self, option: Option, hinted: int) -> None:
+        self.effort += hinted
+        self.length += option.stroke.length
+        self.manual.update(option.manual)
+        self.refined.update(option.refined)
 
     def book(self, index: int, place: Place | None, stroke: Stroke | None) -> Round:
+        started = perf_counter()
+        manual, refined = self.manual.scores, self.refined.scores
+        self.clock.lap("score", started)
         tile = None if place is None else place.tile
-        seconds, self.seconds = self.seconds, {}
         return Round(
-            index,
-            tile,
-            stroke,
-            self.effort,
-            self.length,
-            self.manual.scores,
-            self.refined.scores,
-            seconds,
+            index, tile, stroke, self.effort, self.length, manual, refined, self.clock.read()
         )
 
 
@@ -76,6 +73,7 @@ def drive(
     *,
     metrics: Mapping[str, Metric],
     rng: np.random.Generator,
+    lockstep: int = 1,
     on_round: Callable[[Round], None] = lambda _: None,
 ) -> DriveResult:
     """Let a simulator work on a session.
@@ -94,6 +92,10 @@ def drive(
         The first one steers.
     rng : numpy.random.Generator
         The only source of chance.
+    lockstep : int
+        Tiles that are worked on together, in one call of the refiner. The
+        rounds are the same for any number, as far as the refiner's answer to
+        a crop does not depend on what else is in the batch.
     on_round : callable
         Called with every `Round` as it ends, round 0 included.
 
@@ -110,14 +112,16 @@ def drive(
         skip_empty=config.empty_tiles == "skip",
     )
     ledger = _Ledger(
-        session,
         ImageScores(session.manual_mask, target, metrics),
         ImageScores(session.mask, target, metrics),
     )
+    proposals = Proposals(session, simulator, desk, lockstep, ledger.clock)
     rounds = []
-    for round_ in _rounds(session, simulator, config, desk, ledger):
+    for round_ in _rounds(session, config, desk, proposals, ledger):
         rounds.append(round_)
+        started = perf_counter()
         on_round(round_)
+        ledger.clock.lap("log", started)
         if round_.index == config.budget:
             return DriveResult(tuple(rounds), "budget spent")
     return DriveResult(tuple(rounds), "nothing left to improve")
@@ -125,84 +129,51 @@ def drive(
 
 def _rounds(
     session: RefinementSession,
-    simulator: UserSimulator,
     config: EvaluationConfig,
     desk: Desk,
+    proposals: Proposals,
     ledger: _Ledger,
 ) -> Iterator[Round]:
     yield ledger.book(0, None, None)
     index = 0
     while (place := desk.worst()) is not None:
-        stroke = _choose(session, simulator, place, ledger)
-        if stroke is None:
+        option = _choose(place, proposals.take(place), ledger.clock)
+        if option is None:
             place.failures += 1
             if place.failures < config.attempts:
                 desk.put_back(place)
             continue
         index += 1
         place.failures = 0
-        _apply(session, stroke, desk, ledger)
+        _apply(option, session, desk, ledger)
+        proposals.forget(option.update.box)
         desk.put_back(place)
-        yield ledger.book(index, place, stroke)
+        yield ledger.book(index, place, option.stroke)
 
 
-def _choose(
-    session: RefinementSession, simulator: UserSimulator, place: Place, ledger: _Ledger
-) -> Stroke | None:
-    """Return the better of an erase and an add stroke if it also helps the manual mask."""
-    start = perf_counter()
-    tile = place.tile
-    strokes = []
-    for operation in (Operation.ERASE, Operation.ADD):  # ties go to erase, as the authors'
-        stroke = simulator.next_stroke(
-            session.mask[tile.index],
-            place.score.target,
-            session.hints[tile.index],
-            operations=frozenset({operation}),
-            rng=place.rng,
-        )
-        if stroke is not None:
-            strokes.append(stroke.shifted(tile.top, tile.left))
-    start = ledger.lap("simulate", start)
-    if not strokes:
+def _choose(place: Place, options: Sequence[Option], clock: Clock) -> Option | None:
+    """Return the better option for the refined tile if it also helps the manual one."""
+    if not options:
         return None
-    updates = session.preview(strokes)
-    start = ledger.lap("network", start)
+    started = perf_counter()
+    score = place.score
     values = [
-        place.score.value(_patched(session.mask, update.box, update.mask, tile))
-        for update in updates
+        score.order(score.shifted(place.refined, option.refined.within(place.tile)))
+        for option in options
     ]
-    best = max(range(len(strokes)), key=values.__getitem__)
-    manual = session.manual_mask
-    improved = _patched(manual, updates[best].box, updates[best].manual, tile)
-    is_better = place.score.value(improved) > place.score.value(manual[tile.index])
-    ledger.lap("score", start)
-    return strokes[best] if is_better else None
+    best = options[max(range(len(options)), key=values.__getitem__)]
+    improved = score.shifted(place.manual, best.manual.within(place.tile))
+    is_better = score.order(improved) > score.order(place.manual)
+    clock.lap("score", started)
+    return best if is_better else None
 
 
-def _apply(session: RefinementSession, stroke: Stroke, desk: Desk, ledger: _Ledger) -> None:
-    start = perf_counter()
-    (update,) = session.preview([stroke])
-    hinted = np.count_nonzero(session.hints[update.box.index])
-    session.apply(stroke)
-    start = ledger.lap("network", start)
-    ledger.effort += int(np.count_nonzero(update.hints) - hinted)
-    ledger.length += stroke.length
-    ledger.manual.update(update.box, update.manual)
-    ledger.refined.update(update.box, update.mask)
-    desk.refresh(update.marked)
-    ledger.lap("score", start)
-
-
-def _patched(mask: Mask, box: Tile, content: Mask, tile: Tile) -> Mask:
-    """Return a tile of the mask as it would be with a rectangle replaced."""
-    patched = mask[tile.index].copy()
-    shared = Tile(
-        max(box.top, tile.top),
-        max(box.left, tile.left),
-        min(box.bottom, tile.bottom),
-        min(box.right, tile.right),
-    )
-    if shared.top < shared.bottom and shared.left < shared.right:
-        patched[shared.within(tile).index] = content[shared.within(box).index]
-    return patched
+def _apply(option: Option, session: RefinementSession, desk: Desk, ledger: _Ledger) -> None:
+    started, box, marked = perf_counter(), option.update.box, option.update.marked
+    hinted = np.count_nonzero(session.hints[marked.index])
+    session.apply(option.stroke)
+    hinted = np.count_nonzero(session.hints[marked.index]) - hinted
+    now = ledger.clock.lap("log", started)
+    ledger.note(option, int(hinted))
+    desk.update(box, option.manual, option.refined)
+    ledger.clock.lap("score", now)

@@ -1,4 +1,4 @@
-"""Scores of a whole image, kept up to date from the rectangle that changed."""
+"""Scores of images and tiles, kept up to date from the pixels that changed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from linerefine.evaluation.changes import Flips
 from linerefine.interfaces import Metric
 from linerefine.samples import Target
-from linerefine.types import Mask, Tile
+from linerefine.types import Mask
 
 __all__ = ["ImageScores", "TileScore"]
 
@@ -17,33 +18,29 @@ __all__ = ["ImageScores", "TileScore"]
 class ImageScores:
     """Every metric of one mask against one target.
 
-    Metrics are additive: a change costs two measurements of its rectangle.
+    Metrics are additive: a change costs two measurements of its pixels.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (H, W)
-        Copied.
     target : Target
         Of the same shape.
     metrics : mapping of str to Metric
     """
 
     def __init__(self, mask: Mask, target: Target, metrics: Mapping[str, Metric]) -> None:
-        self._mask = mask.copy()
         self._target = target
         self._metrics = metrics
         self._statistics: dict[str, NDArray[np.float64]] = {
-            name: metric.measure(self._mask, target) for name, metric in metrics.items()
+            name: metric.measure(mask, target) for name, metric in metrics.items()
         }
 
-    def update(self, box: Tile, content: Mask) -> None:
-        """Replace a rectangle of the mask."""
-        window = self._target.window(box)
-        before = self._mask[box.index]
+    def update(self, flips: Flips) -> None:
+        """Take note of pixels that changed."""
+        if len(flips.rows) == 0:
+            return
         for name, metric in self._metrics.items():
-            change = metric.measure(content, window) - metric.measure(before, window)
-            self._statistics[name] = self._statistics[name] + change
-        self._mask[box.index] = content
+            self._statistics[name] = self._statistics[name] + flips.shift(metric, self._target)
 
     @property
     def scores(self) -> dict[str, float]:
@@ -57,24 +54,56 @@ class TileScore:
     A tile without target lines has no score. It counts as perfect while
     nothing is predicted there, else as 0, and of two such states the one with
     fewer false pixels is better: so false lines can be erased there too.
+
+    Parameters
+    ----------
+    target : Target
+        Of the tile alone.
+    metric : Metric
+        Steers.
     """
 
     def __init__(self, target: Target, metric: Metric) -> None:
         self.target = target
-        self._metric = metric
-        self._is_empty = not (target.mask & target.roi).any()
-
-    @property
-    def is_empty(self) -> bool:
+        self.is_empty = not (target.mask & target.roi).any()
         """Whether the tile has no target line inside the ROI."""
-        return self._is_empty
+        self._metric = _Clean() if self.is_empty else metric
 
-    def value(self, mask: Mask) -> tuple[float, int]:
-        """Return a key that is larger for the better of two masks of this tile."""
-        if self._is_empty:
-            false = int(np.count_nonzero(mask & self.target.roi))
-            return (0.0, -false) if false else (1.0, 0)
-        score = self._metric.score(mask, self.target)
+    def measure(self, mask: Mask) -> NDArray[np.float64]:
+        """Return the additive statistics of a mask of this tile, shape (S,)."""
+        return self._metric.measure(mask, self.target)
+
+    def shifted(self, statistics: NDArray[np.float64], flips: Flips) -> NDArray[np.float64]:
+        """Return statistics as they are once pixels of the tile have changed.
+
+        Parameters
+        ----------
+        statistics : ndarray of float64, shape (S,)
+            As `measure` gave them.
+        flips : Flips
+            In the tile's coordinates.
+        """
+        return statistics + flips.shift(self._metric, self.target)
+
+    def order(self, statistics: NDArray[np.float64]) -> tuple[float, float]:
+        """Return a key that is larger for the better of two states of this tile."""
+        score = self._metric.reduce(statistics)
+        if self.is_empty:
+            return (0.0, score) if score else (1.0, 0.0)
         if np.isnan(score):
-            return 0.0, 0
-        return (score if self._metric.higher_is_better else -score), 0
+            return 0.0, 0.0
+        return (score if self._metric.higher_is_better else -score), 0.0
+
+    def value(self, mask: Mask) -> tuple[float, float]:
+        """Return `order` of `measure`."""
+        return self.order(self.measure(mask))
+
+
+class _Clean(Metric):
+    """Minus the number of predicted pixels, where there is no line to predict."""
+
+    def measure(self, prediction: Mask, target: Target) -> NDArray[np.float64]:
+        return np.array([-np.count_nonzero(prediction & target.roi)], dtype=np.float64)
+
+    def reduce(self, statistics: NDArray[np.float64]) -> float:
+        return float(statistics[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -147,10 +148,7 @@ def taper(
     if margin < 0:
         msg = f"margin of a taper is {margin}, expected at least 0."
         raise ShapeError(msg)
-    top, bottom, left, right = fade
-    rows = _slope(shape[0], margin, start=top, end=bottom)
-    cols = _slope(shape[1], margin, start=left, end=right)
-    return np.outer(rows, cols).astype(np.float32)
+    return _weights(shape, margin, fade).copy()
 
 
 def blend(
@@ -242,6 +240,16 @@ def paper_weights(size: int, border: int) -> NDArray[np.float64]:
     distance = np.minimum(off_side[:, None], off_side)
     weights: NDArray[np.float64] = (np.minimum(distance, border) / border) ** 2
     return weights
+
+
+@lru_cache(maxsize=32)
+def _weights(
+    shape: tuple[int, int], margin: int, fade: tuple[bool, bool, bool, bool]
+) -> NDArray[np.float32]:
+    top, bottom, left, right = fade
+    rows = _slope(shape[0], margin, start=top, end=bottom)
+    cols = _slope(shape[1], margin, start=left, end=right)
+    return np.outer(rows, cols).astype(np.float32)
 
 
 def _pair(number: int | tuple[int, int]) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from linerefine.config import SessionConfig
-from linerefine.errors import PluginError, ShapeError
-from linerefine.geometry.hints import constrain, merge_hints
+from linerefine.errors import ShapeError
+from linerefine.geometry.hints import constrain
 from linerefine.geometry.strokes import mark
 from linerefine.geometry.tiles import crop, taper
-from linerefine.refiners.base import Prompt, Refiner
+from linerefine.refiners.base import Refiner
+from linerefine.session.consult import Consultation, Question
 from linerefine.session.log import StrokeLog
 from linerefine.session.placement import bounding, place
 from linerefine.session.undo import UndoStore
@@ -25,8 +25,8 @@ from linerefine.types import HintMap, Logits, Mask, Stroke, Tile
 
 __all__ = ["RefinementSession", "Update"]
 
-FEATURES_KEPT = 16
-"""Places whose encoded image is kept; a person works in few places at a time."""
+PREVIEWS_KEPT = 128
+"""Previews that are kept until something is drawn where they looked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +66,9 @@ class RefinementSession:
 
     The state is a function of the strokes that count: two sessions given the
     same strokes agree bit for bit, whatever was previewed, undone and redone
-    between. The network is therefore always called with one crop, never with
-    a batch, whose size could change the last bits of its answer.
+    between. The network is therefore called with one crop at a time, unless a
+    preview asks for more: the size of a batch can change the last bits of an
+    answer.
 
     Parameters
     ----------
@@ -122,9 +123,7 @@ class RefinementSession:
             raise ShapeError(msg)
         self.config = config or SessionConfig()
         self.shape: tuple[int, int] = (initial.shape[0], initial.shape[1])
-        self._image = image
-        self._refiner = refiner.eval()
-        self._device = torch.device(device)
+        self._refiner = Consultation(image, refiner, torch.device(device))
         self._initial = np.array(initial, dtype=np.float32)
         self._initial.flags.writeable = False
         self._logits = self._initial.copy()
@@ -134,7 +133,6 @@ class RefinementSession:
         self._manual: Mask = self._mask.copy()
         self._log = StrokeLog()
         self._undo = UndoStore()
-        self._features: OrderedDict[Tile, object] = OrderedDict()
         self._previews: dict[Stroke, Update] = {}
 
     # What a caller may look at: views that follow the session and cannot be written.
@@ -174,18 +172,35 @@ class RefinementSession:
         """First prediction, shape (H, W), with the same strokes pasted: the manual baseline."""
         return _read_only(self._manual)
 
-    def preview(self, strokes: Sequence[Stroke]) -> list[Update]:
+    @property
+    def seconds(self) -> float:
+        """Wall time spent with the refiner so far."""
+        return self._refiner.seconds
+
+    @property
+    def calls(self) -> int:
+        """How often the refiner was called so far."""
+        return self._refiner.calls
+
+    def preview(self, strokes: Sequence[Stroke], *, batch: int = 1) -> list[Update]:
         """Return what each stroke would change, each on its own, and change nothing.
+
+        Parameters
+        ----------
+        strokes : sequence of Stroke
+        batch : int
+            Most crops in one call of the refiner.
 
         Raises
         ------
         ShapeError
             If a stroke marks no pixel of the image.
         """
-        for stroke in strokes:
-            if stroke not in self._previews:
-                self._previews[stroke] = self._answer(stroke)
-        return [self._previews[stroke] for stroke in strokes]
+        new = [stroke for stroke in dict.fromkeys(strokes) if stroke not in self._previews]
+        answered = zip(new, self._answers(new, batch), strict=True)
+        updates = self._previews | dict(answered)
+        self._previews = dict(list(updates.items())[-PREVIEWS_KEPT:])
+        return [updates[stroke] for stroke in strokes]
 
     def apply(self, stroke: Stroke) -> Update:
         """Draw a stroke and return what it changed; reuses its preview.
@@ -227,7 +242,11 @@ class RefinementSession:
         self._hints[index] = update.hints
         self._mask[index] = update.mask
         self._manual[index] = update.manual
-        self._previews.clear()
+        self._previews = {
+            stroke: other
+            for stroke, other in self._previews.items()
+            if not other.box.overlaps(update.box)
+        }
         return update
 
     def _update(self, box: Tile, logits: Logits, hints: HintMap, marked: Tile) -> Update:
@@ -235,8 +254,15 @@ class RefinementSession:
         manual = constrain(self._initial[box.index] > self._cut, hints)
         return Update(box, logits, hints, mask, manual, marked)
 
-    def _answer(self, stroke: Stroke) -> Update:
-        marked, _ = mark(stroke, self.shape)
+    def _answers(self, strokes: Sequence[Stroke], batch: int) -> list[Update]:
+        drafts = [self._draft(stroke) for stroke in strokes]
+        questions = [self._question(draft) for draft in drafts]
+        answers = self._refiner.ask(questions, batch)
+        return [self._finish(*pair) for pair in zip(drafts, answers, strict=True)]
+
+    def _draft(self, stroke: Stroke) -> _Draft:
+        """Return where a stroke's answer will go, and the hints with it drawn."""
+        marked, pixels = mark(stroke, self.shape)
         if 0 in marked.shape:
             msg = (
                 f"stroke from {tuple(stroke.path[0].tolist())} to "
@@ -247,15 +273,28 @@ class RefinementSession:
         place_ = place(stroke, marked, self.shape, self.config)
         inner = place_.clipped(self.shape)
         box = bounding(inner, marked)
-        hints = merge_hints(
-            self._hints[box.index],
-            stroke.shifted(-box.top, -box.left),
-            overwrite=self.config.overlap == "latest",
+        hints = self._hints[box.index].copy()
+        window = hints[marked.within(box).index]
+        if self.config.overlap == "first":
+            pixels = pixels & (window == 0)
+        window[pixels] = int(stroke.operation)
+        return _Draft(place_, inner, box, marked, hints)
+
+    def _question(self, draft: _Draft) -> Question:
+        inner, local = draft.inner, draft.place.within(draft.inner)
+        return Question(
+            draft.place,
+            initial=crop(self._initial[inner.index], local),
+            previous=crop(self._logits[inner.index], local),
+            hints=crop(draft.hints[inner.within(draft.box).index], local),
         )
-        seen = hints[inner.within(box).index]
-        logits = self._logits[box.index].copy()
-        logits[inner.within(box).index] = self._merge(inner, self._call(place_, inner, seen))
-        return self._update(box, logits, hints, marked)
+
+    def _finish(self, draft: _Draft, answer: Logits) -> Update:
+        inner = draft.inner
+        logits = self._logits[draft.box.index].copy()
+        seen = answer[inner.within(draft.place).index]
+        logits[inner.within(draft.box).index] = self._merge(inner, seen)
+        return self._update(draft.box, logits, draft.hints, draft.marked)
 
     def _merge(self, inner: Tile, answer: Logits) -> Logits:
         """Fade an answer into what was there, except towards the image's border."""
@@ -272,46 +311,16 @@ class RefinementSession:
         merged: Logits = weight * answer + (1 - weight) * self._logits[inner.index]
         return merged
 
-    def _call(self, place_: Tile, inner: Tile, hints: HintMap) -> Logits:
-        """Ask the refiner about one crop; returns logits of its part inside the image."""
-        local = place_.within(inner)
-        with torch.inference_mode():
-            prompt = Prompt(
-                initial=self._tensor(crop(self._initial[inner.index], local)),
-                hints=self._tensor(crop(hints, local).astype(np.float32)),
-                previous=self._tensor(crop(self._logits[inner.index], local)),
-            )
-            answer = self._refiner.refine(self._encoded(place_), prompt)
-        if tuple(answer.shape) != (1, 1, *place_.shape):
-            msg = (
-                f"{type(self._refiner).__name__}.refine returned shape {tuple(answer.shape)}, "
-                f"expected {(1, 1, *place_.shape)}."
-            )
-            raise PluginError(msg)
-        logits = answer[0, 0].float().cpu().numpy()[inner.within(place_).index]
-        if not np.isfinite(logits).all():
-            msg = f"{type(self._refiner).__name__}.refine returned values that are not finite."
-            raise PluginError(msg)
-        return logits
 
-    def _encoded(self, place_: Tile) -> object:
-        if place_ in self._features:
-            self._features.move_to_end(place_)
-            return self._features[place_]
-        inner = place_.clipped(self.shape)
-        image = np.asarray(self._image[(slice(None), *inner.index)], dtype=np.float32)
-        image = crop(image, place_.within(inner))
-        features = self._refiner.encode(
-            torch.from_numpy(np.ascontiguousarray(image))[None].to(self._device)
-        )
-        self._features[place_] = features
-        if len(self._features) > FEATURES_KEPT:
-            self._features.popitem(last=False)
-        return features
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """A stroke that waits for the refiner's answer."""
 
-    def _tensor(self, array: NDArray[np.float32]) -> torch.Tensor:
-        """Return an (H, W) array as a tensor of shape (1, 1, H, W)."""
-        return torch.from_numpy(np.ascontiguousarray(array))[None, None].to(self._device)
+    place: Tile
+    inner: Tile
+    box: Tile
+    marked: Tile
+    hints: HintMap
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from linerefine.config import EvaluationConfig, SessionConfig
+from linerefine.evaluation.changes import Flips
 from linerefine.evaluation.desk import Desk
 from linerefine.evaluation.drive import drive
 from linerefine.evaluation.scores import ImageScores, TileScore
@@ -146,7 +147,7 @@ def test_work_ends_when_nothing_improves() -> None:
 
 def test_every_accepted_stroke_improves_its_manual_tile() -> None:
     session, target = case(Halves())
-    tile_scores: dict[Tile, tuple[float, int]] = {}
+    tile_scores: dict[Tile, tuple[float, float]] = {}
 
     def check(round_: Round) -> None:
         if round_.tile is None:
@@ -219,8 +220,9 @@ def test_image_scores_follow_changes() -> None:
     for _ in range(20):
         top, left = rng.integers(0, 100, 2)
         box = Tile(int(top), int(left), int(top) + 28, int(left) + 20)
-        mask[box.index] = rng.random(box.shape) > 0.5
-        scores.update(box, mask[box.index])
+        content = rng.random(box.shape) > 0.5
+        scores.update(Flips.between(mask[box.index], content, box))
+        mask[box.index] = content
     for name, metric in metrics.items():
         assert scores.scores[name] == pytest.approx(metric.score(mask, target), abs=1e-12)
 
