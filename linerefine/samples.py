@@ -93,11 +93,13 @@ class _Part(Target):
 
     @cached_property
     def centreline(self) -> Mask:
-        return self.whole.centreline[self.index]
+        part: Mask = self.whole.centreline[self.index]
+        return part
 
     @cached_property
     def thinned(self) -> Mask:
-        return self.whole.thinned[self.index]
+        part: Mask = self.whole.thinned[self.index]
+        return part
 
 
 @dataclass(frozen=True, eq=False)

@@ -185,7 +185,10 @@ class Round:
     manual, refined : mapping of str to float
         Metric name to score, for the manual and the refined prediction.
     seconds : mapping of str to float
-        Wall time of the parts of this round: ``simulate``, ``network``, ``score``.
+        Wall time of the parts of this round: ``simulate`` (finding strokes),
+        ``network`` (the refiner), ``merge`` (its answer into the image),
+        ``score``, and ``log`` (keeping the stroke, and the observers of the
+        round before). Tiles asked together are booked where they were asked.
     """
 
     index: int

@@ -66,12 +66,24 @@ def _run_one(
         metrics=bench.metrics,
         # The same chance for every refiner, so that they are compared on equal terms.
         rng=stream(bench.config.seed, "session", key.repeat, key.image),
+        lockstep=_lockstep(bench),
         on_round=lambda round_: bench.notify(RoundFinished(key, round_)),
     )
     if key.repeat == 0:
         _keep_masks(bench, key, session)
     table.write_session(bench.folder.rounds, key, result.rounds, bench.steering)
     _finish(bench, key, result.rounds, result.reason)
+
+
+def _lockstep(bench: Bench) -> int:
+    """Return how many tiles are asked for at a time."""
+    asked = bench.config.evaluation.lockstep
+    if asked != "auto":
+        return asked
+    if bench.device.type == "cpu":
+        return 1
+    # Crops around strokes reach into other tiles, whose proposals are then thrown away.
+    return 16 if bench.config.session.placement == "grid" else 4
 
 
 def masks_path(bench: Bench, refiner: str, image: str) -> Path:

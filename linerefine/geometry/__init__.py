@@ -27,7 +27,7 @@ from linerefine.geometry.strokes import (
     sub_path,
     width_statistics,
 )
-from linerefine.geometry.tiles import blend, crop, paper_weights, taper, tile_grid
+from linerefine.geometry.tiles import blend, crop, paper_weights, shown, taper, tile_grid
 
 __all__ = [
     "HINT_LOGIT",
@@ -45,6 +45,7 @@ __all__ = [
     "paper_weights",
     "rasterise",
     "segment_pixels",
+    "shown",
     "sub_path",
     "taper",
     "thin",

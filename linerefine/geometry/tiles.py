@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from linerefine.errors import ShapeError
 from linerefine.types import Tile
 
-__all__ = ["blend", "crop", "paper_weights", "taper", "tile_grid"]
+__all__ = ["blend", "crop", "paper_weights", "shown", "taper", "tile_grid"]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -105,6 +105,38 @@ def crop(array: NDArray[Scalar], tile: Tile) -> NDArray[Scalar]:
     top, left = int(rows.min()), int(cols.min())
     needed = array[..., top : rows.max() + 1, left : cols.max() + 1]
     return np.take(np.take(needed, rows - top, axis=-2), cols - left, axis=-1)
+
+
+def shown(tile: Tile, shape: tuple[int, int]) -> Tile:
+    """Return the part of an image that a crop shows, mirrored margins included.
+
+    Parameters
+    ----------
+    tile : Tile
+        May reach past the image.
+    shape : tuple of int
+        Height and width of the image.
+
+    Returns
+    -------
+    part : Tile
+        Inside the image. Cropping this part of the image gives what cropping
+        the image gives.
+
+    Examples
+    --------
+    >>> shown(Tile(0, 6, 4, 10), (8, 8))
+    Tile(top=0, left=5, bottom=4, right=8)
+    """
+    rows = _reflected(tile.top, tile.bottom, shape[0])
+    cols = _reflected(tile.left, tile.right, shape[1])
+    inside = tile.clipped(shape)  # the border about which is mirrored belongs to it
+    return Tile(
+        min(inside.top, int(rows.min())),
+        min(inside.left, int(cols.min())),
+        max(inside.bottom, int(rows.max()) + 1),
+        max(inside.right, int(cols.max()) + 1),
+    )
 
 
 def taper(

@@ -123,9 +123,7 @@ class Consultation:
         if place in self._features:
             self._features.move_to_end(place)
             return self._features[place]
-        inner = place.clipped((self._image.shape[1], self._image.shape[2]))
-        window = np.asarray(self._image[(slice(None), *inner.index)], dtype=np.float32)
-        image = np.ascontiguousarray(crop(window, place.within(inner)))
+        image = np.ascontiguousarray(crop(self._image, place), dtype=np.float32)
         features = self._refiner.encode(torch.from_numpy(image)[None].to(self._device))
         self._features[place] = features
         if len(self._features) > FEATURES_KEPT:

@@ -15,7 +15,7 @@ from linerefine.config import SessionConfig
 from linerefine.errors import ShapeError
 from linerefine.geometry.hints import constrain
 from linerefine.geometry.strokes import mark
-from linerefine.geometry.tiles import crop, taper
+from linerefine.geometry.tiles import crop, shown, taper
 from linerefine.refiners.base import Refiner
 from linerefine.session.consult import Consultation, Question
 from linerefine.session.log import StrokeLog
@@ -272,29 +272,28 @@ class RefinementSession:
             raise ShapeError(msg)
         place_ = place(stroke, marked, self.shape, self.config)
         inner = place_.clipped(self.shape)
-        box = bounding(inner, marked)
-        hints = self._hints[box.index].copy()
-        window = hints[marked.within(box).index]
+        frame = bounding(shown(place_, self.shape), marked)
+        hints = self._hints[frame.index].copy()
+        window = hints[marked.within(frame).index]
         if self.config.overlap == "first":
             pixels = pixels & (window == 0)
         window[pixels] = int(stroke.operation)
-        return _Draft(place_, inner, box, marked, hints)
+        return _Draft(place_, inner, bounding(inner, marked), marked, frame, hints)
 
     def _question(self, draft: _Draft) -> Question:
-        inner, local = draft.inner, draft.place.within(draft.inner)
         return Question(
             draft.place,
-            initial=crop(self._initial[inner.index], local),
-            previous=crop(self._logits[inner.index], local),
-            hints=crop(draft.hints[inner.within(draft.box).index], local),
+            initial=crop(self._initial, draft.place),
+            previous=crop(self._logits, draft.place),
+            hints=crop(draft.hints, draft.place.within(draft.frame)),
         )
 
     def _finish(self, draft: _Draft, answer: Logits) -> Update:
-        inner = draft.inner
-        logits = self._logits[draft.box.index].copy()
+        inner, box = draft.inner, draft.box
+        logits = self._logits[box.index].copy()
         seen = answer[inner.within(draft.place).index]
-        logits[inner.within(draft.box).index] = self._merge(inner, seen)
-        return self._update(draft.box, logits, draft.hints, draft.marked)
+        logits[inner.within(box).index] = self._merge(inner, seen)
+        return self._update(box, logits, draft.hints[box.within(draft.frame).index], draft.marked)
 
     def _merge(self, inner: Tile, answer: Logits) -> Logits:
         """Fade an answer into what was there, except towards the image's border."""
@@ -314,12 +313,18 @@ class RefinementSession:
 
 @dataclass(frozen=True, eq=False)
 class _Draft:
-    """A stroke that waits for the refiner's answer."""
+    """A stroke that waits for the refiner's answer.
+
+    `place` is the crop, `inner` its part inside the image, `marked` what the
+    stroke marks, `box` holds both; `hints` are those of `frame`, which also
+    holds what the crop mirrors at the image's border.
+    """
 
     place: Tile
     inner: Tile
     box: Tile
     marked: Tile
+    frame: Tile
     hints: HintMap
 
 

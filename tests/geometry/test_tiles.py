@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linerefine.errors import ShapeError
-from linerefine.geometry import blend, crop, paper_weights, taper, tile_grid
+from linerefine.geometry import blend, crop, paper_weights, shown, taper, tile_grid
 from linerefine.types import Tile
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
@@ -269,3 +269,16 @@ def test_importing_geometry_and_metrics_imports_nothing_slow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@settings(deadline=None)
+@given(shapes, st.data())
+def test_what_a_crop_shows_is_all_it_needs(shape, data):
+    rng = np.random.default_rng(0)
+    image = rng.random(shape)
+    top, left = data.draw(st.integers(-30, shape[0] - 1)), data.draw(st.integers(-30, shape[1] - 1))
+    height, width = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 60))
+    tile = Tile(top, left, top + height, left + width)
+    part = shown(tile, shape)
+    assert part.clipped(shape) == part
+    np.testing.assert_array_equal(crop(image[part.index], tile.within(part)), crop(image, tile))

@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -29,6 +29,8 @@ def test_statistics_are_those_of_all_widths_and_of_those_within_two_deviations(v
     statistics = width_statistics(np.array(values))
     mean = sum(values) / len(values)
     sd = (sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5
+    # A value two deviations off, to the last bit, may fall on either side.
+    assume(sd == 0 or all(abs(abs(value - mean) - 2 * sd) > 1e-9 for value in values))
     kept = [value for value in values if abs(value - mean) <= 2 * sd + 1e-9]
     assert statistics.count == len(values)
     assert statistics.kept == len(kept)
