@@ -1,0 +1,1 @@
+"""What `scripts/bench` measures, a module per subject; each gives rows of a table."""

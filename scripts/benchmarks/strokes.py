@@ -1,0 +1,125 @@
+"""Time per simulated stroke, split into its parts, on small and on large images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.scenes import Case
+from linerefine.config import EvaluationConfig, NetworkConfig, SessionConfig
+from linerefine.evaluation.drive import drive
+from linerefine.metrics.standard import IoU, PseudoFMeasure
+from linerefine.refiners.base import Prompt, Refiner
+from linerefine.refiners.options import UNetOptions
+from linerefine.refiners.unet import UNetRefiner
+from linerefine.session import RefinementSession
+from linerefine.simulators.longest import Longest
+from linerefine.testing.plain import PlainSession, plain_drive
+from linerefine.types import Round
+
+PARTS = ("simulate", "network", "merge", "score", "log")
+SHAPES = {1: (1024, 1024), 15: (3358, 4482), 60: (6716, 8964)}
+METRICS = {"pfm": PseudoFMeasure(), "iou": IoU()}
+
+
+class Ripple(Refiner):
+    """A refiner without a network: follows the hints, and frays every border in its crop."""
+
+    def refine(self, features: torch.Tensor, prompt: Prompt) -> torch.Tensor:
+        """Return logits that differ a little everywhere after every stroke."""
+        turn = prompt.hints.abs().sum((1, 2, 3), keepdim=True)
+        rows = torch.arange(prompt.hints.shape[-2], device=prompt.hints.device)[:, None]
+        near = torch.nn.functional.max_pool2d(prompt.hints, 5, 1, 2)
+        return prompt.initial + 4 * near + 0.1 * torch.sin(rows + turn)
+
+
+def strokes(
+    megapixels: Sequence[int] = (1, 15, 60), count: int = 300, plain: int = 3
+) -> list[dict[str, Any]]:
+    """Return one row per image size: medians over consecutive strokes, scored every stroke.
+
+    Parameters
+    ----------
+    megapixels : sequence of int
+        Keys of `SHAPES`.
+    count : int
+        Strokes per image.
+    plain : int
+        Strokes that are also worked out plainly, everything from whole arrays;
+        their targets are thinned once, as the fast way does.
+    """
+    rows = []
+    for size in megapixels:
+        case = Case.of(SHAPES[size])
+        rounds, first = _drive(case, Ripple(), count)
+        row = {"image": f"{size} MP", "strokes": len(rounds) - 1} | _parts(rounds)
+        row["before the first"] = first
+        if plain:
+            row["plain"] = _plain(case, plain)
+            row["plain / ours"] = row["plain"] / row["outside network"]
+        rows.append(row)
+    return rows
+
+
+def previews(encoders: Sequence[str] = ("efficientnet-b6", "tu-resnet10t")) -> list[dict[str, Any]]:
+    """Return the time per interaction with networks that preview two strokes, random weights."""
+    case = Case.of(SHAPES[1])
+    rows = []
+    for encoder in encoders:
+        slim = (64, 48, 32, 16, 16) if encoder.startswith("tu-") else None
+        network = NetworkConfig(encoder=encoder, decoder_channels=slim)
+        refiner = UNetRefiner(UNetOptions(network=network))
+        rounds, _ = _drive(case, refiner, 20)
+        rows.append({"network": encoder} | _parts(rounds))
+    return rows
+
+
+def _drive(case: Case, refiner: Refiner, count: int) -> tuple[list[Round], float]:
+    """Return the rounds and the milliseconds before the first of them."""
+    started = perf_counter()
+    session = RefinementSession(case.image, case.initial, refiner, SessionConfig())
+    begun: list[float] = []
+    result = drive(
+        session,
+        case.target,
+        Longest(),
+        EvaluationConfig(budget=count),
+        metrics=METRICS,
+        rng=np.random.default_rng(0),
+        on_round=lambda _: begun.append(perf_counter()),
+    )
+    return list(result.rounds), 1e3 * (begun[0] - started)
+
+
+def _parts(rounds: Sequence[Round]) -> dict[str, float]:
+    """Return the median milliseconds of every part, and of all but the network."""
+    seconds = [round_.seconds for round_ in rounds[1:]]
+    row = {part: 1e3 * float(np.median([s.get(part, 0.0) for s in seconds])) for part in PARTS}
+    outside = [sum(s.values()) - s["network"] for s in seconds]
+    return row | {
+        "outside network": 1e3 * float(np.median(outside)),
+        "p95 outside": 1e3 * float(np.percentile(outside, 95)),
+    }
+
+
+def _plain(case: Case, count: int) -> float:
+    """Return milliseconds per stroke of plain recomputation, the refiner's included."""
+    session = PlainSession(case.image, case.initial, Ripple(), SessionConfig())
+    case.target.thinned  # noqa: B018 - kept by the target, as in the fast way
+    rounds = plain_drive(
+        session,
+        case.target,
+        Longest(),
+        EvaluationConfig(budget=count + 1),
+        metrics=METRICS,
+        rng=np.random.default_rng(0),
+        fresh_targets=False,
+    )
+    next(rounds)  # thins the targets of the tiles
+    started = perf_counter()
+    drawn = sum(1 for _ in rounds)
+    return 1e3 * (perf_counter() - started) / drawn
