@@ -149,7 +149,9 @@ class Metric(ABC):
     def measure(self, prediction: Mask, target: Target) -> NDArray[np.float64]:
         """Return additive statistics, shape (S,), counted inside the ROI.
 
-        The statistics of an image are the sum of those of its windows.
+        The statistics of an image are the sum of those of its pixels, so that
+        a stroke is scored from the pixels it changes (`Target.pixels`). What
+        depends on neighbours, such as a skeleton, is read from the target.
         """
 
     @abstractmethod

@@ -60,8 +60,18 @@ class Target:
         return thin(self.mask)
 
     def crop(self, tile: Tile) -> Target:
-        """Return the target of a tile alone, with skeletons of its own."""
-        return Target(self.mask[tile.index], self.roi[tile.index])
+        """Return the target of a tile alone, with skeletons of its own.
+
+        The same tile gives the same object: sessions on one image share the
+        skeletons of its tiles.
+        """
+        if tile not in self._crops:
+            self._crops[tile] = Target(self.mask[tile.index], self.roi[tile.index])
+        return self._crops[tile]
+
+    @cached_property
+    def _crops(self) -> dict[Tile, Target]:
+        return {}
 
     def window(self, tile: Tile) -> Target:
         """Return a view on a tile that keeps this target's skeletons, sliced."""

@@ -326,6 +326,13 @@ def _check_counts(metric: Metric, prediction: Mask, target: Target, who: str) ->
         f"{who}: the statistics of windows add up to {total}, those of the image are {whole}; "
         f"count pixel by pixel, and read skeletons from the target.",
     )
+    rows, cols = np.divmod(np.random.default_rng(1).permutation(prediction.size), _SHAPE[1])
+    row = metric.measure(prediction[rows, cols][None], target.pixels(rows, cols))
+    demand(
+        np.allclose(row, whole),
+        f"{who} counts {row} when the same pixels lie in another order, and {whole} in the image; "
+        f"count pixel by pixel: a stroke is scored from the pixels it changes.",
+    )
     outside = np.where(target.roi, prediction, ~prediction)
     demand(
         np.array_equal(metric.measure(outside, target), whole),
