@@ -9,6 +9,7 @@ import typer
 
 from linerefine.cli.options import (
     AsJson,
+    Backend,
     Block,
     ConfigFile,
     DataRoot,
@@ -77,6 +78,7 @@ def run(
         ),
     ] = None,
     device: Device = None,
+    backend: Backend = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -102,6 +104,7 @@ def run(
         sets=set_,
         config=config,
         device=device,
+        backend=backend,
     )
     run_command(experiment, options, output=output, resume=resume, blocked=block or ())
 
@@ -121,13 +124,20 @@ def predict(
         Path, typer.Option("--output", metavar="DIR", help="Folder for masks and probability maps.")
     ],
     device: Device = None,
+    backend: Backend = None,
     block: Block = None,
 ) -> None:
     """Write a mask and a probability map for images that nobody has annotated."""
     from linerefine.cli.predicting import predict_command
 
     predict_command(
-        experiment, sources, run=run, output=output, device=device or "auto", blocked=block or ()
+        experiment,
+        sources,
+        run=run,
+        output=output,
+        device=device or "auto",
+        backend=backend,
+        blocked=block or (),
     )
 
 
@@ -150,6 +160,7 @@ def config_show(
     set_: Sets = None,
     config: ConfigFile = None,
     device: Device = None,
+    backend: Backend = None,
     block: Block = None,
 ) -> None:
     """Print every setting that `linerefine run` would use, as TOML for --config."""
@@ -164,6 +175,7 @@ def config_show(
         sets=set_,
         config=config,
         device=device,
+        backend=backend,
     )
     config_command(experiment, options, blocked=block or ())
 
