@@ -34,14 +34,15 @@ def patch_scores(
         return list(stored["rows"])
     names = bench.loader.patch_names()
     samples = [s for s in map(bench.loader.load, names) if s.lines is not None]
+    patches = ValidationPatches(samples, config.tiling, None)
     with (
-        bench.fast.running("segmenter", segmenter),
+        bench.fast.running("segmenter", segmenter, len(patches)),
         bench.fast.running(component.name, refiner, bench.session_calls),
     ):
         rows = score_patches(
             refiner,
             segmenter,
-            ValidationPatches(samples, config.tiling, None),
+            patches,
             bench.simulator,
             bench.metrics,
             passes=config.evaluation.patch_passes,

@@ -38,7 +38,11 @@ def folded(network: nn.Module) -> fx.GraphModule:
         Whatever `torch.fx` raises about a network whose steps depend on its
         input; torch promises no class for it.
     """
-    graph = fx.symbolic_trace(copy.deepcopy(network).eval().requires_grad_(False))
+    plain = copy.deepcopy(network).eval().requires_grad_(False)
+    if hasattr(plain, "requires_divisible_input_shape"):
+        # smp's question whether the input's shape fits; what comes here does.
+        plain.requires_divisible_input_shape = False
+    graph = fx.symbolic_trace(plain)
     for node in list(graph.graph.nodes):
         if node.op == "call_module" and isinstance(_module(graph, node), nn.Identity | nn.Dropout):
             node.replace_all_uses_with(node.args[0])

@@ -98,9 +98,10 @@ def measure_backends(
         runners[name] = BACKENDS[name].build(network, example, calibration)
         built[name] = perf_counter() - started
     seconds = _take_turns(runners, example, passes)
-    exact = runners["eager"](example)
+    with torch.inference_mode():
+        answers = {name: run(example) for name, run in runners.items()}
     return [
-        _row(name, runners[name](example), exact, seconds[name], seconds["eager"], built[name])
+        _row(name, answers[name], answers["eager"], seconds[name], seconds["eager"], built[name])
         if name in runners
         else Measured(name, obstacle=obstacles[name] or "")
         for name in ordered
@@ -127,16 +128,17 @@ def _take_turns(runners: dict[str, Runner], example: Tensor, passes: int) -> dic
 
 def median_seconds(run: Runner, example: Tensor, passes: int) -> float:
     """Return the median time of a pass in seconds, after one that warms up."""
-    run(example)
+    _seconds(run, example)
     return statistics.median(_seconds(run, example) for _ in range(passes))
 
 
 def _seconds(run: Callable[[Tensor], Tensor], example: Tensor) -> float:
     _wait(example.device)
-    started = perf_counter()
-    run(example)
-    _wait(example.device)
-    return perf_counter() - started
+    with torch.inference_mode():
+        started = perf_counter()
+        run(example)
+        _wait(example.device)
+        return perf_counter() - started
 
 
 def _wait(device: torch.device) -> None:
@@ -172,7 +174,7 @@ def matrix_rate(
     def multiply(left: Tensor) -> Tensor:
         return left @ other
 
-    multiply(one)
+    _seconds(multiply, one)
     fastest = min(_seconds(multiply, one) for _ in range(repeats))
     return 2 * size**3 / fastest / 1e9
 

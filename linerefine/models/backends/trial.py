@@ -12,7 +12,7 @@ from torch import Tensor
 from linerefine.config import InferenceConfig
 from linerefine.errors import DeviceError
 from linerefine.models.backends import memory
-from linerefine.models.backends.base import Backend, Calibration, Runner
+from linerefine.models.backends.base import Calibration, Runner
 from linerefine.models.backends.catalogue import AUTO, BACKENDS, auto_candidates, usable_backend
 from linerefine.models.backends.measure import mask_agreement, median_seconds
 from linerefine.models.segmenter import Network
@@ -152,10 +152,10 @@ def _measured(
     runners = {"eager": eager}
     exact = eager(example)
     started = perf_counter()
-    for backend in auto_candidates(example.device):
-        if perf_counter() - started > config.trial_seconds:
+    for number, backend in enumerate(auto_candidates(example.device)):
+        if number and perf_counter() - started > config.trial_seconds:
             break
-        run = _tried(backend, network, example)
+        run = backend.build(network.body, example)
         agreement[backend.name] = mask_agreement(run(example), exact)
         if agreement[backend.name] >= config.agreement:
             seconds[backend.name] = median_seconds(run, example, config.trial_passes)
@@ -166,7 +166,3 @@ def _measured(
     if config.remember:
         memory.store(now, choice.to_dict())
     return choice, runners[best]
-
-
-def _tried(backend: Backend, network: Network, example: Tensor) -> Runner:
-    return backend.build(network.body, example)
