@@ -141,6 +141,49 @@ def predict(
     )
 
 
+@app.command(short_help="Write a run's networks for other programs.")
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", show_default=False, help="Run folder.")],
+    network: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--network",
+            metavar="NAME",
+            help="'segmenter' or a refiner; may be repeated. Without it: every trained one.",
+        ),
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", metavar="onnx", help="File format.")] = "onnx",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="FILE", help="For one network. Without it: RUN/onnx/NAME.onnx."
+        ),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            "--image", metavar="IMAGE_OR_SCAN", help="Compare on this too, not on noise alone."
+        ),
+    ] = None,
+    block: Block = None,
+) -> None:
+    """Write trained networks of a run as ONNX and compare them with torch.
+
+    Any batch size, height and width (multiples of 32). A refiner's input
+    stacks the image, the logits of the first prediction and the hints.
+    """
+    from linerefine.cli.exporting import export_command
+
+    export_command(
+        run,
+        networks=network or (),
+        format_=format_,
+        output=output,
+        image=image,
+        blocked=block or (),
+    )
+
+
 @app.command(short_help="List what is installed.")
 def plugins(as_json: AsJson = False, block: Block = None) -> None:
     """List what is installed, and what is wrong with it."""

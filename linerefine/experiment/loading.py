@@ -16,7 +16,7 @@ __all__ = ["load_bench"]
 def load_bench(
     registry: Registry,
     run: Path,
-    experiment: str,
+    experiment: str | None,
     device: str,
     notify: Notifier,
     *,
@@ -36,7 +36,7 @@ def load_bench(
         msg = f"{run} is no run folder: it has no config.toml. --run names a folder under runs/."
         raise RunError(msg)
     facts = folder.read_json("tags.json") or {}
-    if facts.get("experiment", experiment) != experiment:
+    if experiment is not None and facts.get("experiment", experiment) != experiment:
         msg = f"{run} is a run of '{facts['experiment']}', not of '{experiment}'."
         raise RunError(msg)
     config = load_config(folder.config).model_copy(update={"device": device})

@@ -41,7 +41,7 @@ def folded(network: nn.Module) -> fx.GraphModule:
     plain = copy.deepcopy(network).eval().requires_grad_(False)
     if hasattr(plain, "requires_divisible_input_shape"):
         # smp's question whether the input's shape fits; what comes here does.
-        plain.requires_divisible_input_shape = False
+        plain.requires_divisible_input_shape = False  # type: ignore[assignment]
     graph = fx.symbolic_trace(plain)
     for node in list(graph.graph.nodes):
         if node.op == "call_module" and isinstance(_module(graph, node), nn.Identity | nn.Dropout):
