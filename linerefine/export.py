@@ -153,7 +153,7 @@ def _network(bench: Bench, name: str) -> nn.Module:
     except RuntimeError as error:
         msg = f"{path} does not fit refiner '{name}' ({error}); it may come from another version."
         raise RunError(msg) from error
-    return refiner.eval().served()
+    return refiner.served().eval()
 
 
 def _inputs(

@@ -38,9 +38,9 @@ def trained() -> Network:
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         network = build_network(TINY, 1).train()
-        optimiser = torch.optim.Adam(network.parameters(), 5e-3)
-        for step in range(60):
-            image, lines = drawn_batch(step, 8)
+        optimiser = torch.optim.Adam(network.parameters(), 8e-3)
+        for step in range(40):
+            image, lines = drawn_batch(step, 4)
             loss = F.binary_cross_entropy_with_logits(network(image), lines)
             optimiser.zero_grad()
             loss.backward()
