@@ -19,6 +19,7 @@ __all__ = [
     "Component",
     "EvaluationConfig",
     "ExperimentConfig",
+    "InferenceConfig",
     "NetworkConfig",
     "Options",
     "SegmenterConfig",
@@ -176,6 +177,44 @@ class TrackingConfig(Options):
     log_model: bool = Field(True, description="Store trained refiners as MLflow models.")
 
 
+class InferenceConfig(Options):
+    """How networks run where they are used and not trained."""
+
+    backend: Literal[
+        "auto",
+        "eager",
+        "channels_last",
+        "bf16",
+        "packed",
+        "packed_bf16",
+        "compile",
+        "compile_bf16",
+        "onnxruntime",
+        "onnxruntime_int8",
+        "openvino",
+        "openvino_bf16",
+        "fp16",
+        "cuda_graph",
+    ] = Field("auto", description="'auto' measures what this machine has and takes the fastest.")
+    agreement: float = Field(
+        0.999,
+        gt=0,
+        le=1,
+        description="Least share of pixels in which a back-end that 'auto' takes must agree "
+        "with float32, seen on the first input.",
+    )
+    trial_seconds: float = Field(
+        2.0, gt=0, description="'auto' begins no further candidate once so many have passed."
+    )
+    trial_passes: int = Field(5, ge=1, description="Timed passes per candidate; medians count.")
+    worth_seconds: float = Field(
+        10.0, ge=0, description="'auto' leaves networks alone that have less work than this ahead."
+    )
+    remember: bool = Field(
+        True, description="Whether 'auto' keeps its choices in the cache for the next run."
+    )
+
+
 class ExperimentConfig(Options):
     """Everything that decides what a run does."""
 
@@ -195,6 +234,7 @@ class ExperimentConfig(Options):
     session: SessionConfig = SessionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
+    inference: InferenceConfig = InferenceConfig()
     seed: int = Field(0, ge=0, description="Weights, shuffling, strokes.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(

@@ -15,10 +15,10 @@ from scipy.special import expit
 
 from linerefine.cache import atomic_write
 from linerefine.errors import DataError, RunError
-from linerefine.events import Event, Observer, Working
+from linerefine.events import Event, Note, Observer, Working
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.loading import load_bench
-from linerefine.models.inference import predict_image
+from linerefine.models.inference import passes, predict_image
 from linerefine.models.segmenter import Segmenter, load_segmenter
 from linerefine.registry import Registry
 from linerefine.samples import Sample
@@ -54,8 +54,10 @@ def predict_scans(
     *,
     experiment: str,
     device: str = "auto",
+    backend: str | None = None,
     progress: Progress = lambda _what, _done, _total: None,
     on_written: Callable[[Prediction], None] = lambda _: None,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> list[Prediction]:
     """Predict every source with the first-prediction network of a finished run.
 
@@ -72,9 +74,13 @@ def predict_scans(
     experiment : str
         Must be the experiment the run was made with.
     device : {"auto", "cpu", "cuda"}
+    backend : str, optional
+        How the network runs, see `InferenceConfig`; by default as in the run.
     progress : callable
     on_written : callable
         Called as soon as both files of a source are whole.
+    on_note : callable
+        Called with lines for people, such as the back-end that was chosen.
 
     Returns
     -------
@@ -90,7 +96,8 @@ def predict_scans(
         If a source cannot be read (the ones before it are kept), or two
         sources would be written under one name.
     """
-    bench = load_bench(registry, run, experiment, device, Notifier([_forward(progress)]))
+    notify = Notifier([_forward(progress, on_note)])
+    bench = load_bench(registry, run, experiment, device, notify, backend=backend)
     segmenter = _segmenter(bench)
     _check_writable(output)
     written: dict[str, Prediction] = {}
@@ -122,14 +129,16 @@ def _check_writable(output: Path) -> None:
 def _predict(
     bench: Bench, segmenter: Segmenter, sample: Sample, source: str, output: Path
 ) -> Prediction:
-    logits = predict_image(
-        segmenter,
-        sample.image,
-        bench.config.tiling,
-        bench.device,
-        roi=sample.roi,
-        progress=bench.notify.progress,
-    )
+    calls = passes(sample.shape, bench.config.tiling, bench.device)
+    with bench.fast.running("segmenter", segmenter, calls):
+        logits = predict_image(
+            segmenter,
+            sample.image,
+            bench.config.tiling,
+            bench.device,
+            roi=sample.roi,
+            progress=bench.notify.progress,
+        )
     # Beyond the object there is nothing to trace, whatever the network sees there.
     probability = _in_source_size(np.where(sample.roi, expit(logits), np.float32(0)), sample)
     mask = (probability > bench.config.session.threshold).astype(np.uint8) * 255
@@ -166,9 +175,11 @@ def _segmenter(bench: Bench) -> Segmenter:
     return segmenter.to(bench.device).eval()
 
 
-def _forward(progress: Progress) -> Observer:
+def _forward(progress: Progress, on_note: Callable[[str], None]) -> Observer:
     def observer(event: Event) -> None:
         if isinstance(event, Working):
             progress(event.what, event.done, event.total)
+        elif isinstance(event, Note):
+            on_note(event.message)
 
     return observer

@@ -9,6 +9,7 @@ import typer
 
 from linerefine.cli.options import (
     AsJson,
+    Backend,
     Block,
     ConfigFile,
     DataRoot,
@@ -77,6 +78,7 @@ def run(
         ),
     ] = None,
     device: Device = None,
+    backend: Backend = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -102,6 +104,7 @@ def run(
         sets=set_,
         config=config,
         device=device,
+        backend=backend,
     )
     run_command(experiment, options, output=output, resume=resume, blocked=block or ())
 
@@ -121,13 +124,63 @@ def predict(
         Path, typer.Option("--output", metavar="DIR", help="Folder for masks and probability maps.")
     ],
     device: Device = None,
+    backend: Backend = None,
     block: Block = None,
 ) -> None:
     """Write a mask and a probability map for images that nobody has annotated."""
     from linerefine.cli.predicting import predict_command
 
     predict_command(
-        experiment, sources, run=run, output=output, device=device or "auto", blocked=block or ()
+        experiment,
+        sources,
+        run=run,
+        output=output,
+        device=device or "auto",
+        backend=backend,
+        blocked=block or (),
+    )
+
+
+@app.command(short_help="Write a run's networks for other programs.")
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", show_default=False, help="Run folder.")],
+    network: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--network",
+            metavar="NAME",
+            help="'segmenter' or a refiner; may be repeated. Without it: every trained one.",
+        ),
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", metavar="onnx", help="File format.")] = "onnx",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="FILE", help="For one network. Without it: RUN/onnx/NAME.onnx."
+        ),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            "--image", metavar="IMAGE_OR_SCAN", help="Compare on this too, not on noise alone."
+        ),
+    ] = None,
+    block: Block = None,
+) -> None:
+    """Write trained networks of a run as ONNX and compare them with torch.
+
+    Any batch size, height and width (multiples of 32). A refiner's input
+    stacks the image, the logits of the first prediction and the hints.
+    """
+    from linerefine.cli.exporting import export_command
+
+    export_command(
+        run,
+        networks=network or (),
+        format_=format_,
+        output=output,
+        image=image,
+        blocked=block or (),
     )
 
 
@@ -150,6 +203,7 @@ def config_show(
     set_: Sets = None,
     config: ConfigFile = None,
     device: Device = None,
+    backend: Backend = None,
     block: Block = None,
 ) -> None:
     """Print every setting that `linerefine run` would use, as TOML for --config."""
@@ -164,6 +218,7 @@ def config_show(
         sets=set_,
         config=config,
         device=device,
+        backend=backend,
     )
     config_command(experiment, options, blocked=block or ())
 

@@ -9,6 +9,7 @@ import typer
 
 __all__ = [
     "AsJson",
+    "Backend",
     "Block",
     "ConfigFile",
     "DataRoot",
@@ -67,6 +68,15 @@ ConfigFile: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[
     str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="Where networks run.")
 ]
+Backend: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--backend",
+        metavar="NAME",
+        help="How networks run where they are not trained: auto, eager, bf16, openvino_bf16, "
+        "...; short for inference.backend.",
+    ),
+]
 Block: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--block", metavar="NAME", help="Leave out a plugin; may be repeated."),
@@ -84,6 +94,7 @@ def config_options(
     sets: list[str] | None,
     config: Path | None,
     device: str | None,
+    backend: str | None = None,
 ) -> dict[str, Any]:
     """Return what the options say as arguments of `linerefine.configure.resolve`."""
     return {
@@ -95,4 +106,5 @@ def config_options(
         "sets": tuple(sets or ()),
         "file": config,
         "device": device,
+        "backend": backend,
     }

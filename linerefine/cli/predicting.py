@@ -19,6 +19,7 @@ def predict_command(
     run: Path,
     output: Path,
     device: str,
+    backend: str | None,
     blocked: Collection[str],
 ) -> None:
     """Predict images with a run's network and name every file written."""
@@ -40,8 +41,10 @@ def predict_command(
                 output,
                 experiment=experiment,
                 device=device,
+                backend=backend,
                 progress=progress,
                 on_written=name_files,
+                on_note=complain,
             )
     except KeyboardInterrupt as interrupt:
         msg = f"interrupted; what was finished is in {output}"

@@ -41,6 +41,7 @@ def resolve(
     seed: int | None = None,
     repeats: int | None = None,
     device: str | None = None,
+    backend: str | None = None,
     has_cuda: Callable[[], bool] | None = None,
 ) -> ExperimentConfig:
     """Return the configuration of a run, complete and checked.
@@ -68,8 +69,8 @@ def resolve(
         Names. Options of a refiner that is configured already are kept.
     data_root : str or Path, optional
         Short for ``loader.options.root``; made absolute.
-    seed, repeats, device : optional
-        Short for ``seed``, ``evaluation.repeats`` and ``device``.
+    seed, repeats, device, backend : optional
+        Short for ``seed``, ``evaluation.repeats``, ``device`` and ``inference.backend``.
     has_cuda : callable, optional
         Asked only if nothing else decides the profile.
 
@@ -94,7 +95,7 @@ def resolve(
         device=device,
         file=file,
         settings=read_settings(file) if file is not None else {},
-        named=tuple(_named(data_root, seed, repeats, device)),
+        named=tuple(_named(data_root, seed, repeats, device, backend)),
         refiners=tuple(refiners),
         sets=tuple(item for item in parsed if isinstance(item, Assignment)),
         has_cuda=has_cuda or cuda_is_available,
@@ -170,7 +171,11 @@ class _Findings:
 
 
 def _named(
-    data_root: str | Path | None, seed: int | None, repeats: int | None, device: str | None
+    data_root: str | Path | None,
+    seed: int | None,
+    repeats: int | None,
+    device: str | None,
+    backend: str | None,
 ) -> Iterator[tuple[Where, object, str]]:
     """Yield path, value and origin of the options that are short for a setting."""
     if data_root is not None:
@@ -183,6 +188,8 @@ def _named(
         yield ("evaluation", "repeats"), repeats, "set by --repeats"
     if device is not None:
         yield ("device",), device, "set by --device"
+    if backend is not None:
+        yield ("inference", "backend"), backend, "set by --backend"
 
 
 def _laid_over(experiment: Experiment, given: _Given, findings: _Findings) -> Layers:

@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 
 from linerefine.config import ExperimentConfig
-from linerefine.events import Event, Note, Observer, Working
+from linerefine.experiment.fast import FastNetworks, session_calls
 from linerefine.experiment.folder import RunFolder
+from linerefine.experiment.notifier import Notifier
 from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
 from linerefine.models.device import resolve_device, set_threads
 from linerefine.registry import Registry
 
 __all__ = ["Bench", "Notifier"]
-
-logger = logging.getLogger(__name__)
-
-
-class Notifier:
-    """Hands every event to every observer, and notes to the log file."""
-
-    def __init__(self, observers: Sequence[Observer]) -> None:
-        self._observers = tuple(observers)
-
-    def __call__(self, event: Event) -> None:
-        """Announce one event."""
-        for observer in self._observers:
-            observer(event)
-
-    def note(self, message: str, level: str = "info") -> None:
-        """Announce one line for people."""
-        logger.log(logging.WARNING if level == "warning" else logging.INFO, "%s", message)
-        self(Note(message, level))
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        """Announce that slow work advances; a `linerefine.types.Progress`."""
-        self(Working(what, done, total))
 
 
 @dataclass(frozen=True)
@@ -53,6 +30,7 @@ class Bench:
     simulator: UserSimulator
     metrics: Mapping[str, Metric]
     notify: Notifier
+    fast: FastNetworks
 
     @classmethod
     def build(
@@ -61,8 +39,23 @@ class Bench:
         registry: Registry,
         folder: RunFolder,
         notify: Notifier,
+        *,
+        records: bool = True,
     ) -> Bench:
         """Make the components a configuration names.
+
+        Parameters
+        ----------
+        config : ExperimentConfig
+            Resolved settings.
+        registry : Registry
+            Where components come from.
+        folder : RunFolder
+            The run's.
+        notify : Notifier
+            Told of everything.
+        records : bool
+            Whether the run folder remembers which back-ends its networks run on.
 
         Raises
         ------
@@ -70,16 +63,23 @@ class Bench:
             If a name, an option, the device or the data cannot be used.
         """
         set_threads(config.threads)
+        device = resolve_device(config.device)
         return cls(
             config=config,
             registry=registry,
             folder=folder,
-            device=resolve_device(config.device),
+            device=device,
             loader=registry.make_loader(config.loader),
             simulator=registry.make_simulator(config.simulator),
             metrics={part.name: registry.make_metric(part) for part in config.metrics},
             notify=notify,
+            fast=FastNetworks(config.inference, device, notify, folder if records else None),
         )
+
+    @property
+    def session_calls(self) -> int:
+        """How many passes the sessions of one refiner may need."""
+        return session_calls(self.config, len(self.loader.names("test")))
 
     @property
     def steering(self) -> str:

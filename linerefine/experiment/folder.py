@@ -2,7 +2,8 @@
 
 It suffices to redo the run and to redraw every figure: ``config.toml``
 (resolved), ``environment.json`` (versions, device, git state), ``loader.json``
-(what the loader learnt from the training split), ``checkpoints/``,
+(what the loader learnt from the training split), ``backends.json`` (what the
+networks ran on), ``checkpoints/``,
 ``predictions/``, ``rounds/`` and ``rounds.parquet``, ``patches.parquet``,
 ``figures/``, ``summary.json`` (present only when finished), ``log.txt``.
 """

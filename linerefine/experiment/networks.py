@@ -16,7 +16,7 @@ from linerefine.config import Component
 from linerefine.errors import DataError
 from linerefine.events import ModelTrained
 from linerefine.experiment.bench import Bench
-from linerefine.models.inference import predict_image
+from linerefine.models.inference import passes, predict_image
 from linerefine.models.segmenter import Segmenter, build_network, load_segmenter
 from linerefine.refiners.base import Refiner
 from linerefine.samples import Sample, Target
@@ -159,14 +159,17 @@ def first_prediction(bench: Bench, segmenter: Segmenter, sample: Sample) -> Logi
         stored: Logits = np.load(path)
         if stored.shape == sample.shape:
             return stored
-    logits = predict_image(
-        segmenter,
-        sample.image,
-        bench.config.tiling,
-        bench.device,
-        roi=sample.roi,
-        progress=bench.notify.progress,
-    )
+    images = len(bench.loader.names("test"))
+    calls = images * passes(sample.shape, bench.config.tiling, bench.device)
+    with bench.fast.running("segmenter", segmenter, calls):
+        logits = predict_image(
+            segmenter,
+            sample.image,
+            bench.config.tiling,
+            bench.device,
+            roi=sample.roi,
+            progress=bench.notify.progress,
+        )
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.save(file, logits)
     return logits

@@ -34,17 +34,22 @@ def patch_scores(
         return list(stored["rows"])
     names = bench.loader.patch_names()
     samples = [s for s in map(bench.loader.load, names) if s.lines is not None]
-    rows = score_patches(
-        refiner,
-        segmenter,
-        ValidationPatches(samples, config.tiling, None),
-        bench.simulator,
-        bench.metrics,
-        passes=config.evaluation.patch_passes,
-        threshold=config.session.threshold,
-        device=bench.device,
-        seed=seed_for(config.seed, "patches", "test") % 2**31,
-    )
+    patches = ValidationPatches(samples, config.tiling, None)
+    with (
+        bench.fast.running("segmenter", segmenter, len(patches)),
+        bench.fast.running(component.name, refiner, bench.session_calls),
+    ):
+        rows = score_patches(
+            refiner,
+            segmenter,
+            patches,
+            bench.simulator,
+            bench.metrics,
+            passes=config.evaluation.patch_passes,
+            threshold=config.session.threshold,
+            device=bench.device,
+            seed=seed_for(config.seed, "patches", "test") % 2**31,
+        )
     named: list[dict[str, Any]] = [{"refiner": component.name, **row} for row in rows]
     bench.folder.write_json(name, {"rows": named})
     return named

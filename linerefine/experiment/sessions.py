@@ -46,7 +46,8 @@ def run_sessions(
             key = SessionKey(component.name, repeat, sample.name)
             stored = table.load_session(bench.folder.rounds, key)
             if stored is None:
-                _run_one(bench, key, refiner, segmenter, sample)
+                with bench.fast.running(component.name, refiner, bench.session_calls):
+                    _run_one(bench, key, refiner, segmenter, sample)
             else:
                 _announce(bench, key, stored, "stored")
 

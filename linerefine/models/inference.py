@@ -15,7 +15,7 @@ from linerefine.errors import ConfigError, DataError, RunError, ShapeError
 from linerefine.geometry.tiles import blend, crop, tile_grid
 from linerefine.types import Logits, Mask, Progress, Tile
 
-__all__ = ["OUTSIDE_LOGIT", "evaluating", "predict_image", "suitable_batch"]
+__all__ = ["OUTSIDE_LOGIT", "evaluating", "passes", "predict_image", "suitable_batch"]
 
 OUTSIDE_LOGIT = -20.0
 """Answer where the ROI spared the network the work."""
@@ -29,6 +29,14 @@ def suitable_batch(device: torch.device | str) -> int:
     many to be busy.
     """
     return 32 if torch.device(device).type == "cuda" else 4
+
+
+def passes(shape: tuple[int, int], tiling: TilingConfig, device: torch.device | str) -> int:
+    """Return how many passes `predict_image` needs at most for an image of shape (H, W)."""
+    if tiling.overlap >= tiling.patch:
+        return 0  # predict_image refuses it
+    tiles = len(tile_grid(shape, tiling.patch, tiling.patch - tiling.overlap))
+    return -(-tiles // suitable_batch(device))
 
 
 @contextmanager

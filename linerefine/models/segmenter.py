@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import safetensors
 import safetensors.torch
 import segmentation_models_pytorch as smp
 import timm
+import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
@@ -64,11 +65,19 @@ class Network(nn.Module):
         self.config = config
         self.channels = channels
         self.body = _create(config, channels, config.encoder_weights if pretrained else None)
+        self.fast: Callable[[Tensor], Tensor] | None = None
+        """What answers instead of `body` while nothing is trained; see `accelerate`."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits, shape (B, 1, H, W), for an input of shape (B, C, H, W)."""
+        if self.fast is not None and not self.training and not torch.is_grad_enabled():
+            return self.fast(image)
         logits: Tensor = self.body(image)
         return logits
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies and files hold the network, not what runs it on this machine.
+        return {**super().__getstate__(), "fast": None}  # type: ignore[no-untyped-call]
 
 
 class Segmenter(nn.Module):

@@ -1,0 +1,168 @@
+"""Which back-end a network gets: the one asked for, or the fastest in a short trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from time import perf_counter
+from typing import Any
+
+from torch import Tensor
+
+from linerefine.config import InferenceConfig
+from linerefine.errors import DeviceError
+from linerefine.models.backends import memory
+from linerefine.models.backends.base import Calibration, Runner
+from linerefine.models.backends.catalogue import AUTO, BACKENDS, auto_candidates, usable_backend
+from linerefine.models.backends.measure import mask_agreement, median_seconds
+from linerefine.models.segmenter import Network
+
+__all__ = ["Choice", "choose"]
+
+_EAGER = BACKENDS["eager"]
+_PROBES = 2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What runs a network, and why.
+
+    Parameters
+    ----------
+    backend : str
+        Its name.
+    reason : {"asked for", "measured", "remembered", "little to do"}
+        How it was chosen.
+    shape : tuple of int
+        Of the first input, (B, C, H, W).
+    milliseconds : mapping of str to float
+        Median pass of every back-end that was tried, eager included.
+    agreement : mapping of str to float
+        Share of pixels of the first input in which it agrees with eager.
+    """
+
+    backend: str
+    reason: str
+    shape: tuple[int, ...]
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
+    agreement: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if self.backend not in self.milliseconds or "eager" not in self.milliseconds:
+            return f"{self.backend} ({self.reason})"
+        ours, eager = self.milliseconds[self.backend], self.milliseconds["eager"]
+        size = "x".join(map(str, self.shape))
+        if self.backend == "eager":
+            return f"eager ({self.reason}), {eager:.0f} ms per pass of {size}"
+        return (
+            f"{self.backend} ({self.reason}), {eager / ours:.1f} times as fast as eager: "
+            f"{ours:.0f} against {eager:.0f} ms per pass of {size}; "
+            f"masks agree in {self.agreement[self.backend]:.2%} of pixels"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the choice as JSON holds it."""
+        return asdict(self) | {"shape": list(self.shape)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], reason: str) -> Choice:
+        """Return a choice that was stored, with a new reason."""
+        return cls(**{**content, "shape": tuple(content["shape"]), "reason": reason})
+
+
+def choose(
+    network: Network,
+    example: Tensor,
+    config: InferenceConfig,
+    *,
+    calls: int | None = None,
+    calibration: Calibration = (),
+) -> tuple[Choice, Runner]:
+    """Return what runs a network, and the runner.
+
+    Parameters
+    ----------
+    network : Network
+        In evaluation mode.
+    example : Tensor of float32, shape (B, C, H, W)
+        The first input; what `auto` measures with.
+    config : InferenceConfig
+        The name asked for and the settings of the trial.
+    calls : int, optional
+        Passes expected; `auto` leaves a network alone that has little to do.
+    calibration : sequence of Tensor
+        Typical inputs for int8.
+
+    Returns
+    -------
+    choice : Choice
+    run : Runner
+
+    Raises
+    ------
+    DeviceError
+        If the back-end asked for cannot run here.
+    """
+    shape = tuple(example.shape)
+    if config.backend != AUTO:
+        backend = usable_backend(config.backend, example.device)
+        choice = Choice(backend.name, "asked for", shape)
+        return choice, backend.build(network.body, example, calibration)
+    eager = _EAGER.build(network.body, example)
+    if calls is not None and _little_to_do(eager, example, calls, config):
+        return Choice("eager", "little to do", shape), eager
+    now = memory.circumstances(network, example, config.agreement)
+    return (config.remember and _recalled(network, example, eager, config, now)) or _measured(
+        network, example, eager, config, now
+    )
+
+
+def _little_to_do(eager: Runner, example: Tensor, calls: int, config: InferenceConfig) -> bool:
+    return median_seconds(eager, example, _PROBES) * calls < config.worth_seconds
+
+
+def _recalled(
+    network: Network, example: Tensor, eager: Runner, config: InferenceConfig, now: dict[str, Any]
+) -> tuple[Choice, Runner] | None:
+    """Return what was chosen before, unless these weights do not bear it."""
+    stored = memory.recall(now)
+    if stored is None:
+        return None
+    choice = Choice.from_dict(stored, "remembered")
+    if choice.backend == "eager":
+        return choice, eager
+    try:
+        backend = usable_backend(choice.backend, example.device)
+    except DeviceError:
+        return None
+    run = backend.build(network.body, example)
+    agreement = mask_agreement(run(example), eager(example))
+    if agreement < config.agreement:
+        return None
+    content = choice.to_dict() | {"agreement": {choice.backend: agreement}}
+    return Choice.from_dict(content, "remembered"), run
+
+
+def _measured(
+    network: Network, example: Tensor, eager: Runner, config: InferenceConfig, now: dict[str, Any]
+) -> tuple[Choice, Runner]:
+    """Return the fastest candidate whose mask agrees with eager's."""
+    seconds = {"eager": median_seconds(eager, example, config.trial_passes)}
+    agreement = {"eager": 1.0}
+    runners = {"eager": eager}
+    exact = eager(example)
+    started = perf_counter()
+    for number, backend in enumerate(auto_candidates(example.device)):
+        if number and perf_counter() - started > config.trial_seconds:
+            break
+        run = backend.build(network.body, example)
+        agreement[backend.name] = mask_agreement(run(example), exact)
+        if agreement[backend.name] >= config.agreement:
+            seconds[backend.name] = median_seconds(run, example, config.trial_passes)
+            runners[backend.name] = run
+    best = min(seconds, key=seconds.__getitem__)
+    milliseconds = {name: round(value * 1e3, 3) for name, value in seconds.items()}
+    choice = Choice(best, "measured", tuple(example.shape), milliseconds, agreement)
+    if config.remember:
+        memory.store(now, choice.to_dict())
+    return choice, runners[best]

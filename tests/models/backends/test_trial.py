@@ -1,0 +1,159 @@
+"""`auto`: the fastest that agrees, remembered per machine and network."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from linerefine.config import InferenceConfig
+from linerefine.models.backends import catalogue, memory, trial
+from linerefine.models.backends.base import Backend
+from linerefine.models.backends.trial import Choice, choose
+
+AUTO = InferenceConfig(trial_passes=1)
+
+
+class Fake(Backend):
+    """A back-end of known speed that adds to every logit."""
+
+    def __init__(self, name, offset=0.0):
+        super().__init__(name, "a stand-in")
+        object.__setattr__(self, "offset", offset)
+        object.__setattr__(self, "built", [])
+
+    def obstacle(self, device):
+        return None
+
+    def build(self, network, example, calibration=()):
+        self.built.append(self.name)
+
+        def run(image):
+            return network(image) + self.offset
+
+        run.backend = self.name
+        return run
+
+
+@pytest.fixture
+def candidates(monkeypatch, tmp_path):
+    """Make three stand-ins the candidates, with times of our choosing."""
+    monkeypatch.setenv("LINEREFINE_CACHE", str(tmp_path))
+    fakes = {f.name: f for f in (Fake("wrong", 50.0), Fake("good"), Fake("slow"))}
+    seconds = {"wrong": 0.001, "good": 0.01, "slow": 0.5}
+
+    def timed(run, example, passes):
+        return seconds.get(getattr(run, "backend", "eager"), 0.1)
+
+    monkeypatch.setattr(trial, "median_seconds", timed)
+    monkeypatch.setattr(trial, "auto_candidates", lambda device: tuple(fakes.values()))
+    everything = {**catalogue.BACKENDS, **fakes}
+    monkeypatch.setattr(catalogue, "BACKENDS", everything)
+    return fakes
+
+
+@pytest.fixture
+def one(drawn):
+    return drawn[0][:1]
+
+
+def chosen(network, image, config=AUTO, **more):
+    with torch.inference_mode():
+        return choose(network, image, config, **more)[0]
+
+
+def test_the_fastest_whose_mask_agrees_is_taken(trained, one, candidates):
+    choice = chosen(trained, one)
+    assert (choice.backend, choice.reason) == ("good", "measured")
+    assert choice.milliseconds == {"eager": 100.0, "good": 10.0, "slow": 500.0}
+    assert choice.agreement["wrong"] < 0.5
+    assert str(choice) == (
+        "good (measured), 10.0 times as fast as eager: 10 against 100 ms per pass of "
+        "1x1x96x96; masks agree in 100.00% of pixels"
+    )
+
+
+def test_eager_stays_where_nothing_is_faster(trained, one, candidates, monkeypatch):
+    monkeypatch.setattr(trial, "auto_candidates", lambda _: (candidates["slow"],))
+    choice = chosen(trained, one)
+    assert str(choice) == "eager (measured), 100 ms per pass of 1x1x96x96"
+
+
+def test_a_choice_is_remembered_and_only_the_chosen_one_built(trained, one, candidates):
+    chosen(trained, one)
+    for fake in candidates.values():
+        fake.built.clear()
+    again = chosen(trained, one)
+    assert (again.backend, again.reason) == ("good", "remembered")
+    assert [name for fake in candidates.values() for name in fake.built] == ["good"]
+
+
+def test_a_choice_is_forgotten_when_a_version_changes(trained, one, candidates, monkeypatch):
+    chosen(trained, one)
+    monkeypatch.setattr(memory, "_version", lambda name: "99")
+    assert chosen(trained, one).reason == "measured"
+    assert len(json.loads(memory.memory_file().read_text(encoding="utf-8"))) == 1
+
+
+@pytest.mark.parametrize("other", ["shape", "agreement", "threads"])
+def test_other_circumstances_are_measured_on_their_own(trained, drawn, candidates, other):
+    image = drawn[0][:1]
+    chosen(trained, image)
+    threads = torch.get_num_threads()
+    try:
+        if other == "threads":
+            torch.set_num_threads(threads + 1)
+        config = AUTO.model_copy(update={"agreement": 0.9}) if other == "agreement" else AUTO
+        choice = chosen(trained, drawn[0] if other == "shape" else image, config)
+    finally:
+        torch.set_num_threads(threads)
+    assert choice.reason == "measured"
+    assert chosen(trained, image).reason == "remembered"
+
+
+def test_what_was_remembered_is_measured_anew_where_these_weights_do_not_bear_it(
+    trained, one, candidates
+):
+    chosen(trained, one)
+    object.__setattr__(candidates["good"], "offset", 50.0)
+    assert chosen(trained, one).backend == "eager"
+
+
+def test_a_damaged_memory_costs_a_measurement_and_nothing_else(trained, one, candidates, caplog):
+    memory.memory_file().write_text("[{", encoding="utf-8")
+    assert chosen(trained, one).reason == "measured"
+    assert "back-ends are measured anew" in caplog.text
+    assert chosen(trained, one).reason == "remembered"
+
+
+def test_nothing_is_kept_when_memory_is_off(trained, one, candidates):
+    config = AUTO.model_copy(update={"remember": False})
+    assert chosen(trained, one, config).reason == "measured"
+    assert not memory.memory_file().exists()
+
+
+def test_a_network_with_little_to_do_is_left_alone(trained, one, candidates):
+    choice = chosen(trained, one, calls=99)
+    assert str(choice) == "eager (little to do)"
+    assert not any(fake.built for fake in candidates.values())
+    assert chosen(trained, one, calls=100).backend == "good"
+
+
+def test_no_further_candidate_is_begun_when_the_time_is_spent(trained, one, candidates):
+    config = AUTO.model_copy(update={"trial_seconds": 1e-9})
+    chosen(trained, one, config)
+    assert [len(fake.built) for fake in candidates.values()] == [1, 0, 0]
+
+
+def test_what_is_asked_for_is_taken_unmeasured(trained, one):
+    choice = chosen(trained, one, InferenceConfig(backend="channels_last"))
+    assert choice == Choice("channels_last", "asked for", (1, 1, 96, 96))
+
+
+def test_auto_itself_finds_something_that_agrees(trained, one, monkeypatch, tmp_path):
+    monkeypatch.setenv("LINEREFINE_CACHE", str(tmp_path))
+    choice = chosen(trained, one)
+    assert choice.agreement[choice.backend] >= 0.999
+    assert choice.milliseconds[choice.backend] == min(choice.milliseconds.values())
+    assert Choice.from_dict(json.loads(json.dumps(choice.to_dict())), "measured") == choice
