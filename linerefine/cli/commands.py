@@ -84,6 +84,20 @@ def run(
             help="Go on with the run in --output; without that, with the newest unfinished one.",
         ),
     ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", metavar="N", min=1, help="Processes of this machine that run the sessions."
+        ),
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Dask scheduler whose workers run the sessions, such as tcp://host:8786.",
+        ),
+    ] = None,
     block: Block = None,
 ) -> None:
     """Train the networks, let a simulated person correct whole images, report.
@@ -103,7 +117,15 @@ def run(
         config=config,
         device=device,
     )
-    run_command(experiment, options, output=output, resume=resume, blocked=block or ())
+    run_command(
+        experiment,
+        options,
+        output=output,
+        resume=resume,
+        blocked=block or (),
+        jobs=jobs,
+        cluster=cluster,
+    )
 
 
 @app.command(short_help="Predict images nobody has annotated.")

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ from linerefine.cli.plugins import usable_registry
 from linerefine.cli.stopped import Stopped
 from linerefine.config import ExperimentConfig
 from linerefine.configure import cuda_is_available, resolve
-from linerefine.errors import DeviceError, RunError
+from linerefine.errors import ConfigError, DeviceError, RunError
 
 if TYPE_CHECKING:
     from linerefine.events import Observer
+    from linerefine.experiment.workers import Workers
     from linerefine.hooks import Experiment
     from linerefine.registry import Registry
     from linerefine.report import RunResult
@@ -36,8 +38,11 @@ def run_command(
     output: Path | None,
     resume: bool,
     blocked: Collection[str],
+    jobs: int = 1,
+    cluster: str | None = None,
 ) -> None:
     """Run an experiment from the command line."""
+    _check_workers(jobs, cluster)
     registry = usable_registry(blocked)
     chosen = registry.experiment(experiment)
     begun = _begun(output, experiment) if resume else None
@@ -51,7 +56,8 @@ def run_command(
     try:
         uri = _store(config, folder)
         complain(_plan(experiment, config, folder, uri, resumed=resume))
-        result = _result(chosen, config, registry, folder, uri, resume=resume)
+        workers = _workers(jobs, cluster)
+        result = _result(chosen, config, registry, folder, uri, resume=resume, workers=workers)
     except KeyboardInterrupt as interrupt:
         raise Stopped(_what_is_kept(experiment, folder)) from interrupt
     finally:
@@ -163,6 +169,26 @@ def _check_device(config: ExperimentConfig) -> None:
         raise DeviceError(msg)
 
 
+def _check_workers(jobs: int, cluster: str | None) -> None:
+    if cluster is not None and jobs > 1:
+        msg = f"--jobs {jobs} and --cluster {cluster} exclude each other. Leave one of them out."
+        raise ConfigError(msg)
+    if cluster is not None and find_spec("distributed") is None:
+        msg = "--cluster needs Dask, which is not installed. Run: pip install 'linerefine[cluster]'"
+        raise ConfigError(msg)
+
+
+def _workers(jobs: int, cluster: str | None) -> Workers:
+    """Return who runs the sessions."""
+    if cluster is not None:
+        from linerefine.experiment.cluster import Cluster
+
+        return Cluster(cluster)
+    from linerefine.experiment.workers import Here, Processes
+
+    return Here() if jobs == 1 else Processes(jobs)
+
+
 def _result(
     experiment: Experiment,
     config: ExperimentConfig,
@@ -171,6 +197,7 @@ def _result(
     uri: str,
     *,
     resume: bool,
+    workers: Workers,
 ) -> RunResult:
     """Run the experiment with whoever watches it."""
     from linerefine.experiment import run_experiment  # torch: eleven seconds
@@ -181,7 +208,9 @@ def _result(
         from linerefine.tracking.mlflow import MlflowObserver
 
         observers.append(MlflowObserver(uri, log_model=config.tracking.log_model))
-    return run_experiment(experiment, config, registry, folder, observers=observers, resume=resume)
+    return run_experiment(
+        experiment, config, registry, folder, observers=observers, resume=resume, workers=workers
+    )
 
 
 def _print_outcome(result: RunResult, folder: Path, uri: str) -> None:

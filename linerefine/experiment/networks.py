@@ -16,6 +16,7 @@ from linerefine.config import Component
 from linerefine.errors import DataError
 from linerefine.events import ModelTrained
 from linerefine.experiment.bench import Bench
+from linerefine.experiment.stored import prediction_path
 from linerefine.models.inference import predict_image
 from linerefine.models.segmenter import Segmenter, build_network, load_segmenter
 from linerefine.refiners.base import Refiner
@@ -154,7 +155,7 @@ def first_prediction(bench: Bench, segmenter: Segmenter, sample: Sample) -> Logi
     -------
     logits : ndarray of float32, shape (H, W)
     """
-    path = bench.folder.predictions / f"{sample.name.replace('/', '_')}.npy"
+    path = prediction_path(bench, sample.name)
     if path.exists():
         stored: Logits = np.load(path)
         if stored.shape == sample.shape:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import pandas as pd
 
@@ -17,11 +16,12 @@ from linerefine.errors import LineRefineError
 from linerefine.events import Observer, RunFinished, RunStarted, SessionsPlanned
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.environment import environment
+from linerefine.experiment.evaluate import evaluate
 from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.networks import TrainingSet, targets, trained_refiner, trained_segmenter
 from linerefine.experiment.outcome import first_scores, summarise, write_outcome
-from linerefine.experiment.patches import patch_scores
-from linerefine.experiment.sessions import all_rounds, plan_sessions, run_sessions
+from linerefine.experiment.sessions import all_rounds, plan_sessions
+from linerefine.experiment.workers import Here, Workers
 from linerefine.hooks import Experiment
 from linerefine.registry import Registry
 from linerefine.report import RunResult
@@ -39,6 +39,7 @@ def run_experiment(
     *,
     observers: Sequence[Observer] = (),
     resume: bool = False,
+    workers: Workers | None = None,
 ) -> RunResult:
     """Train both networks, let a simulated person work, write everything down.
 
@@ -56,6 +57,8 @@ def run_experiment(
         Told of everything as it happens, also of failure.
     resume : bool
         Go on with what ``output`` holds.
+    workers : Workers, optional
+        Who runs the sessions; by default this process, one after the other.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def run_experiment(
         # Only now: settings or data that cannot be used leave no folder behind.
         folder.create(config)
         with _log_file(folder.path / "log.txt"):
-            result = _work(bench, _begin(bench, experiment, resume=resume))
+            result = _work(bench, workers or Here(), _begin(bench, experiment, resume=resume))
             summary = dict(result.summary) | {"seconds": round(perf_counter() - started, 1)}
             result = write_outcome(bench, experiment, replace(result, summary=summary))
             notify(RunFinished("finished", summary))
@@ -117,18 +120,17 @@ def _begin(bench: Bench, experiment: Experiment, *, resume: bool) -> dict[str, s
     return tags
 
 
-def _work(bench: Bench, tags: Mapping[str, str]) -> RunResult:
+def _work(bench: Bench, workers: Workers, tags: Mapping[str, str]) -> RunResult:
     """Do the slow parts in order; each keeps what it finished."""
     bench.simulator.prepare(targets(bench))
     data = TrainingSet.load(bench)
     segmenter = trained_segmenter(bench, data)
     first = first_scores(bench, segmenter)
-    bench.notify(SessionsPlanned(plan_sessions(bench)))
-    patches: list[dict[str, Any]] = []
+    keys = plan_sessions(bench, tuple(first))
+    bench.notify(SessionsPlanned(keys))
     for component in bench.config.refiners:
-        refiner = trained_refiner(bench, component, segmenter, data)
-        patches += patch_scores(bench, component, refiner, segmenter)
-        run_sessions(bench, component, refiner, segmenter)
+        trained_refiner(bench, component, segmenter, data)
+    patches = evaluate(bench, workers, keys)
     rounds, table = all_rounds(bench), pd.DataFrame(patches)
     summary = summarise(bench, first, rounds, table)
     return RunResult(bench.config, bench.folder.path, rounds, table, summary, tags)
