@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from linerefine.cli.means import Means
 from linerefine.cli.options import (
     AsJson,
     Block,
@@ -123,8 +124,7 @@ def run(
         output=output,
         resume=resume,
         blocked=block or (),
-        jobs=jobs,
-        cluster=cluster,
+        means=Means(jobs, cluster),
     )
 
 

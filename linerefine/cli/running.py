@@ -8,23 +8,23 @@ import tempfile
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from linerefine.cli.means import Means, training_group
 from linerefine.cli.output import complain, error_console, result_console, say
 from linerefine.cli.plugins import usable_registry
 from linerefine.cli.stopped import Stopped
 from linerefine.config import ExperimentConfig
 from linerefine.configure import cuda_is_available, resolve
-from linerefine.errors import ConfigError, DeviceError, RunError
+from linerefine.errors import DeviceError, RunError
 
 if TYPE_CHECKING:
     from linerefine.events import Observer
-    from linerefine.experiment.workers import Workers
     from linerefine.hooks import Experiment
     from linerefine.registry import Registry
     from linerefine.report import RunResult
+    from linerefine.training.distributed import Group
 
 __all__ = ["latest_unfinished", "new_folder", "run_command"]
 
@@ -38,12 +38,34 @@ def run_command(
     output: Path | None,
     resume: bool,
     blocked: Collection[str],
-    jobs: int = 1,
-    cluster: str | None = None,
+    means: Means,
 ) -> None:
-    """Run an experiment from the command line."""
-    _check_workers(jobs, cluster)
+    """Run an experiment from the command line.
+
+    Of several processes that ``torchrun`` started the first does all this; the
+    others train along.
+    """
+    means.check()
     registry = usable_registry(blocked)
+    with training_group() as group:
+        if group is None or group.is_first:
+            _run(registry, experiment, options, output, resume, means, group)
+        else:
+            from linerefine.experiment.along import train_along
+
+            train_along(registry, group)
+
+
+def _run(
+    registry: Registry,
+    experiment: str,
+    options: Mapping[str, Any],
+    output: Path | None,
+    resume: bool,
+    means: Means,
+    group: Group | None,
+) -> None:
+    """Settle what is to be run and where, run it, print the outcome."""
     chosen = registry.experiment(experiment)
     begun = _begun(output, experiment) if resume else None
     if begun is not None and options["file"] is None:
@@ -56,8 +78,7 @@ def run_command(
     try:
         uri = _store(config, folder)
         complain(_plan(experiment, config, folder, uri, resumed=resume))
-        workers = _workers(jobs, cluster)
-        result = _result(chosen, config, registry, folder, uri, resume=resume, workers=workers)
+        result = _result(chosen, config, registry, folder, uri, resume, means, group)
     except KeyboardInterrupt as interrupt:
         raise Stopped(_what_is_kept(experiment, folder)) from interrupt
     finally:
@@ -169,35 +190,15 @@ def _check_device(config: ExperimentConfig) -> None:
         raise DeviceError(msg)
 
 
-def _check_workers(jobs: int, cluster: str | None) -> None:
-    if cluster is not None and jobs > 1:
-        msg = f"--jobs {jobs} and --cluster {cluster} exclude each other. Leave one of them out."
-        raise ConfigError(msg)
-    if cluster is not None and find_spec("distributed") is None:
-        msg = "--cluster needs Dask, which is not installed. Run: pip install 'linerefine[cluster]'"
-        raise ConfigError(msg)
-
-
-def _workers(jobs: int, cluster: str | None) -> Workers:
-    """Return who runs the sessions."""
-    if cluster is not None:
-        from linerefine.experiment.cluster import Cluster
-
-        return Cluster(cluster)
-    from linerefine.experiment.workers import Here, Processes
-
-    return Here() if jobs == 1 else Processes(jobs)
-
-
 def _result(
     experiment: Experiment,
     config: ExperimentConfig,
     registry: Registry,
     folder: Path,
     uri: str,
-    *,
     resume: bool,
-    workers: Workers,
+    means: Means,
+    group: Group | None,
 ) -> RunResult:
     """Run the experiment with whoever watches it."""
     from linerefine.experiment import run_experiment  # torch: eleven seconds
@@ -209,7 +210,14 @@ def _result(
 
         observers.append(MlflowObserver(uri, log_model=config.tracking.log_model))
     return run_experiment(
-        experiment, config, registry, folder, observers=observers, resume=resume, workers=workers
+        experiment,
+        config,
+        registry,
+        folder,
+        observers=observers,
+        resume=resume,
+        workers=means.workers(),
+        group=group,
     )
 
 

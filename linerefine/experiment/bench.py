@@ -14,6 +14,7 @@ from linerefine.experiment.folder import RunFolder
 from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
 from linerefine.models.device import resolve_device, set_threads
 from linerefine.registry import Registry
+from linerefine.training.distributed import ALONE, Group
 
 __all__ = ["Bench", "Notifier"]
 
@@ -53,6 +54,7 @@ class Bench:
     simulator: UserSimulator
     metrics: Mapping[str, Metric]
     notify: Notifier
+    group: Group = ALONE
 
     @classmethod
     def build(
@@ -61,6 +63,7 @@ class Bench:
         registry: Registry,
         folder: RunFolder,
         notify: Notifier,
+        group: Group = ALONE,
     ) -> Bench:
         """Make the components a configuration names.
 
@@ -79,6 +82,7 @@ class Bench:
             simulator=registry.make_simulator(config.simulator),
             metrics={part.name: registry.make_metric(part) for part in config.metrics},
             notify=notify,
+            group=group,
         )
 
     @property

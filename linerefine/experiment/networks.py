@@ -110,6 +110,7 @@ def trained_segmenter(bench: Bench, data: TrainingSet) -> Segmenter:
         seed=seed_for(config.seed, "training", "segmenter") % 2**31,
         folder=bench.folder.checkpoints,
         observers=[bench.notify],
+        group=bench.group,
     )
     return segmenter.eval().requires_grad_(False)
 
@@ -140,6 +141,7 @@ def trained_refiner(
         seed=seed_for(config.seed, "training", component.name) % 2**31,
         folder=bench.folder.checkpoints,
         observers=[bench.notify],
+        group=bench.group,
         overwrite_hints=config.session.overlap == "latest",
         threshold=config.session.threshold,
     )

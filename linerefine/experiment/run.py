@@ -14,6 +14,7 @@ import pandas as pd
 from linerefine.config import ExperimentConfig
 from linerefine.errors import LineRefineError
 from linerefine.events import Observer, RunFinished, RunStarted, SessionsPlanned
+from linerefine.experiment.along import lead_training
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.environment import environment
 from linerefine.experiment.evaluate import evaluate
@@ -25,6 +26,7 @@ from linerefine.experiment.workers import Here, Workers
 from linerefine.hooks import Experiment
 from linerefine.registry import Registry
 from linerefine.report import RunResult
+from linerefine.training.distributed import ALONE, Group
 
 __all__ = ["run_experiment"]
 
@@ -40,6 +42,7 @@ def run_experiment(
     observers: Sequence[Observer] = (),
     resume: bool = False,
     workers: Workers | None = None,
+    group: Group | None = None,
 ) -> RunResult:
     """Train both networks, let a simulated person work, write everything down.
 
@@ -59,6 +62,9 @@ def run_experiment(
         Go on with what ``output`` holds.
     workers : Workers, optional
         Who runs the sessions; by default this process, one after the other.
+    group : Group, optional
+        Who trains together; by default this process alone. The others call
+        `linerefine.experiment.along.train_along`.
 
     Returns
     -------
@@ -76,10 +82,11 @@ def run_experiment(
     notify = Notifier(observers)
     started = perf_counter()
     with _announced(notify):
-        bench = Bench.build(config, registry, folder, notify)
+        bench = Bench.build(config, registry, folder, notify, group or ALONE)
         bench.loader.prepare(notify.progress)
         # Only now: settings or data that cannot be used leave no folder behind.
         folder.create(config)
+        lead_training(bench)
         with _log_file(folder.path / "log.txt"):
             result = _work(bench, workers or Here(), _begin(bench, experiment, resume=resume))
             summary = dict(result.summary) | {"seconds": round(perf_counter() - started, 1)}

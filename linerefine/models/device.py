@@ -46,10 +46,12 @@ def has_native_bf16() -> bool:
 def set_threads(count: int | None) -> None:
     """Fix the threads of torch; None takes the cores this process may use.
 
+    Processes that ``torchrun`` started on this machine share them.
+
     More threads than cores, or spinning ones beside other load, cost a factor
     of ten and more, so the number is always set.
     """
-    torch.set_num_threads(count or available_cores())
+    torch.set_num_threads(count or available_cores() // _processes_here() or 1)
 
 
 def available_cores() -> int:
@@ -57,3 +59,8 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _processes_here() -> int:
+    """Return how many processes torchrun started on this machine; 1 without it."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

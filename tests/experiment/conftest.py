@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import pytest
 
 import linerefine as lr
 from linerefine import builtin
@@ -18,6 +20,8 @@ from linerefine.hooks import Experiment
 from linerefine.registry import Registry
 from linerefine.report import Report, RunResult, Table
 from linerefine.testing import DrawnLoader
+
+from .comparing import forget
 
 # Other processes do not find the modules of tests: what is sent brings its code along.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -80,6 +84,21 @@ def run(
         resume=resume,
         workers=workers,
     )
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """Return the run of one process."""
+    return run(tmp_path_factory.mktemp("alone") / "out")
+
+
+@pytest.fixture
+def trained(alone: RunResult, tmp_path: Path) -> Path:
+    """Return a run folder where networks are trained and nothing is measured yet."""
+    folder = tmp_path / "out"
+    shutil.copytree(alone.output, folder)
+    forget(folder)
+    return folder
 
 
 __all__ = ["CONFIG", "EXPERIMENT", "Component", "registry", "run"]
