@@ -73,6 +73,7 @@ class Bench:
             If a name, an option, the device or the data cannot be used.
         """
         set_threads(config.threads)
+        group.share(config.training.batch_size)  # refused now, not after the first hour
         return cls(
             config=config,
             registry=registry,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from linerefine.errors import RunError
 from linerefine.experiment.away import pack
 from linerefine.experiment.bench import Bench
-from linerefine.experiment.work import Result, Unit
-from linerefine.experiment.workers import Workers, collect
+from linerefine.experiment.work import Unit
+from linerefine.experiment.workers import Results, Workers, collect
 
 if TYPE_CHECKING:
     from distributed import Client, Scheduler
@@ -46,7 +46,7 @@ class Cluster(Workers):
     def __init__(self, address: str) -> None:
         self._address = address
 
-    def run(self, bench: Bench, units: Sequence[Unit]) -> Iterator[Result]:
+    def run(self, bench: Bench, units: Sequence[Unit]) -> Results:
         """Yield results as they come; the scheduler and its workers stay.
 
         Raises
@@ -54,6 +54,8 @@ class Cluster(Workers):
         RunError
             If the scheduler does not answer, has no workers, or a unit fails.
         """
+        if not units:
+            return
         # A worker uses the threads it was started with, unless the settings say otherwise.
         with self._client() as client, pack(bench, bench.config.threads) as parcel:
             bench.notify.note(self._plan(client))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 from linerefine.events import SessionKey
@@ -36,11 +37,12 @@ def evaluate(bench: Bench, workers: Workers, keys: Sequence[SessionKey]) -> list
         Patch scores, in the order of the refiners.
     """
     units = list(_open_units(bench, keys))
-    results = workers.run(bench, units) if units else iter(())
-    for done, result in enumerate(results, start=1):
-        _keep(bench, result, is_told=workers.is_live)
-        if not workers.is_live:
-            bench.notify.progress("patch scores and sessions", done, len(units))
+    # Closed here and not when the garbage is collected, so that an interrupt ends the workers.
+    with closing(workers.run(bench, units)) as results:
+        for done, result in enumerate(results, start=1):
+            _keep(bench, result, is_told=workers.is_live)
+            if not workers.is_live:
+                bench.notify.progress("patch scores and sessions", done, len(units))
     names = [part.name for part in bench.config.refiners]
     return [row for name in names for row in stored_patch_scores(bench, name) or ()]
 

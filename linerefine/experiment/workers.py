@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from linerefine.errors import RunError
 from linerefine.experiment.away import Failure, Parcel, do_away, leave_signals_to_parent, pack
@@ -22,7 +24,9 @@ from linerefine.models.device import available_cores
 if TYPE_CHECKING:
     from loky import ProcessPoolExecutor
 
-__all__ = ["Here", "Processes", "Workers"]
+__all__ = ["Here", "Processes", "Results", "Workers", "collect"]
+
+Results: TypeAlias = Generator[Result, None, None]
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +43,7 @@ class Workers(ABC):
     is_live: bool = False
 
     @abstractmethod
-    def run(self, bench: Bench, units: Sequence[Unit]) -> Iterator[Result]:
+    def run(self, bench: Bench, units: Sequence[Unit]) -> Results:
         """Yield the result of every unit as it is finished.
 
         Raises
@@ -54,7 +58,7 @@ class Here(Workers):
 
     is_live = True
 
-    def run(self, bench: Bench, units: Sequence[Unit]) -> Iterator[Result]:
+    def run(self, bench: Bench, units: Sequence[Unit]) -> Results:
         """Yield results in the order of the units."""
         worker = Worker(bench)
         for unit in units:
@@ -73,8 +77,10 @@ class Processes(Workers):
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
 
-    def run(self, bench: Bench, units: Sequence[Unit]) -> Iterator[Result]:
+    def run(self, bench: Bench, units: Sequence[Unit]) -> Results:
         """Yield results as they come; the processes end when the last one is there."""
+        if not units:
+            return
         jobs = min(self._jobs, len(units))
         threads = bench.config.threads or max(1, available_cores() // self._jobs)
         bench.notify.note(*_plan(bench, jobs, threads))
@@ -82,7 +88,7 @@ class Processes(Workers):
             yield from collect(executor, parcel, units)
 
 
-def collect(executor: Executor, parcel: Parcel, units: Sequence[Unit]) -> Iterator[Result]:
+def collect(executor: Executor, parcel: Parcel, units: Sequence[Unit]) -> Results:
     """Hand units to an executor and yield their results as they come.
 
     Raises
@@ -123,11 +129,26 @@ def _processes(jobs: int, threads: int) -> Iterator[ProcessPoolExecutor]:
     limits = dict.fromkeys(variables, str(threads)) | {"OMP_WAIT_POLICY": "PASSIVE"}
     executor = ProcessPoolExecutor(jobs, initializer=leave_signals_to_parent, env=limits)
     try:
+        with _interrupts_ignored():
+            executor.submit(int)  # starts all processes, which inherit the deafness
         yield executor
     except BaseException:
         executor.shutdown(wait=True, kill_workers=True)
         raise
     executor.shutdown(wait=True)
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Be deaf to Ctrl-C for a moment."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _plan(bench: Bench, jobs: int, threads: int) -> tuple[str, str]:

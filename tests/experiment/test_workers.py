@@ -94,7 +94,7 @@ def kill_helper() -> None:
 @pytest.mark.parametrize(
     ("stop", "error", "words"),
     [
-        (press_ctrl_c, KeyboardInterrupt, ""),
+        (press_ctrl_c, KeyboardInterrupt, "^$"),
         (kill_helper, RunError, r"was lost with the process .*--resume goes on"),
     ],
 )
