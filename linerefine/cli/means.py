@@ -45,15 +45,17 @@ class Means:
             msg = "--cluster needs Dask. Run: pip install 'linerefine[cluster]'"
             raise ConfigError(msg)
 
-    def workers(self) -> Workers:
-        """Return who runs the sessions."""
+    def workers(self) -> Workers | None:
+        """Return who runs the sessions; None for the process that trains."""
         if self.cluster is not None:
             from linerefine.experiment.cluster import Cluster
 
             return Cluster(self.cluster)
-        from linerefine.experiment.workers import Here, Processes
+        if self.jobs == 1:
+            return None
+        from linerefine.experiment.workers import Processes
 
-        return Here() if self.jobs == 1 else Processes(self.jobs)
+        return Processes(self.jobs)
 
 
 @contextmanager

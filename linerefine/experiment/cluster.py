@@ -25,7 +25,7 @@ CONNECT_SECONDS = 20.0
 """How long to wait for the scheduler to answer, and for a first worker."""
 
 ALLOWED_DEATHS = 3
-"""Workers that may die of one unit before it is held to be its fault."""
+"""Workers that may die of one unit; with the next one the run ends."""
 
 
 class Cluster(Workers):

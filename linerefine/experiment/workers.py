@@ -12,7 +12,7 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import CancelledError, Executor, Future, as_completed
 from typing import TYPE_CHECKING, TypeAlias
 
 from linerefine.errors import RunError
@@ -104,6 +104,9 @@ def collect(executor: Executor, parcel: Parcel, units: Sequence[Unit]) -> Result
 def _result(future: Future[Result | Failure], unit: Unit) -> Result:
     try:
         answer = future.result()
+    except CancelledError as error:
+        msg = f"{unit} was called off: the scheduler has gone. --resume goes on."
+        raise RunError(msg) from error
     except Exception as error:
         logger.exception("%s was lost", unit)
         first = (str(error).splitlines() or ["no details"])[0]
