@@ -7,9 +7,9 @@ on; each test makes its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from pydantic import ValidationError
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from linerefine.refiners.base import Refiner
 
 __all__ = ["PluginInfo", "Registry"]
+
+_Recipe: TypeAlias = tuple[Callable[..., "Registry"], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ class Registry:
     conflicts: tuple[str, ...]
 
     def __init__(self, plugins: Iterable[object]) -> None:
-        self._plugins = [plugin_from(thing) for thing in plugins]
+        things = tuple(plugins)
+        self._recipe: _Recipe = type(self), (things,)
+        self._plugins = [plugin_from(thing) for thing in things]
         self._broken: dict[int, str] = {}
         self._offers: dict[Kind, dict[str, list[Offer]]] = {kind: {} for kind in KINDS}
         for index, plugin in enumerate(self._plugins):
@@ -123,11 +127,17 @@ class Registry:
         for name in blocked:
             if _folded(name) not in {_folded(other) for other in known}:
                 raise UnknownNameError(_unknown("plugin", name, known))
-        return cls(
+        found = cls(
             plugin
             for plugin in plugins
             if not {_folded(plugin.distribution), _folded(plugin.name)} & names
         )
+        found._recipe = cls.discover, (tuple(blocked),)
+        return found
+
+    def __reduce__(self) -> _Recipe:
+        """Make it again in another process from what is installed there, or from the plugins."""
+        return self._recipe
 
     def check(self) -> None:
         """Refuse to go on if a name has two providers.

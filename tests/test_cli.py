@@ -58,7 +58,7 @@ class FakeRun:
         self.calls: list[SimpleNamespace] = []
         self.error: BaseException | None = None
 
-    def __call__(self, experiment, config, registry, output, *, observers, resume):
+    def __call__(self, experiment, config, registry, output, *, observers, resume, workers, group):
         self.calls.append(
             SimpleNamespace(
                 experiment=experiment,
@@ -66,6 +66,8 @@ class FakeRun:
                 output=output,
                 observers=observers,
                 resume=resume,
+                workers=workers,
+                group=group,
             )
         )
         if isinstance(self.error, lr.LineRefineError):
@@ -120,7 +122,7 @@ class TestProgram:
             (
                 "run",
                 "--data-root --profile --refiner --seed --repeats --set --config --output --device "
-                "--resume --block",
+                "--resume --jobs --cluster --block",
             ),
             ("predict", "--run --output --device --block"),
             ("plugins", "--json --block"),
@@ -398,6 +400,7 @@ class TestRun:
         cli("run", "folder", "--output", "a folder/out", "--data-root", "scans", *OURS)
         call = fake_run.last
         assert (call.experiment.name, call.resume) == ("folder", False)
+        assert (call.workers, call.group) == (None, None)
         assert call.output == Path("a folder/out")
         assert call.config.loader.options["root"] == str(tmp_path / "scans")
         console, recorder = call.observers
@@ -407,6 +410,21 @@ class TestRun:
             f"sqlite:///{(tmp_path / 'a folder').as_posix()}/mlflow.db",
             True,
         )
+
+    def test_processes_and_a_cluster_exclude_each_other(self, cli, fake_run):
+        done = cli("run", "folder", "--jobs", "2", "--cluster", "tcp://here:1", *OURS)
+        assert (done.code, done.out) == (2, "")
+        assert done.err == (
+            "ConfigError: --jobs 2 and --cluster tcp://here:1 exclude each other. "
+            "Leave one of them out.\n"
+        )
+        assert not list(Path().iterdir())
+
+    def test_a_cluster_needs_its_extra(self, cli, fake_run, monkeypatch):
+        monkeypatch.setattr("linerefine.cli.means.find_spec", lambda name: None)
+        done = cli("run", "folder", "--cluster", "tcp://here:1", *OURS)
+        assert done.code == 2
+        assert "pip install 'linerefine[cluster]'" in done.err
 
     def test_tracking_can_be_switched_off_or_elsewhere(self, cli, fake_run):
         done = cli("run", "folder", "--set", "tracking.enabled=false", *OURS)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from linerefine.cli.means import Means
 from linerefine.cli.options import (
     AsJson,
     Backend,
@@ -86,6 +87,20 @@ def run(
             help="Go on with the run in --output; without that, with the newest unfinished one.",
         ),
     ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", metavar="N", min=1, help="Processes of this machine that run the sessions."
+        ),
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Dask scheduler whose workers run the sessions, such as tcp://host:8786.",
+        ),
+    ] = None,
     block: Block = None,
 ) -> None:
     """Train the networks, let a simulated person correct whole images, report.
@@ -106,7 +121,14 @@ def run(
         device=device,
         backend=backend,
     )
-    run_command(experiment, options, output=output, resume=resume, blocked=block or ())
+    run_command(
+        experiment,
+        options,
+        output=output,
+        resume=resume,
+        blocked=block or (),
+        means=Means(jobs, cluster),
+    )
 
 
 @app.command(short_help="Predict images nobody has annotated.")

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from linerefine.cli.means import Means, training_group
 from linerefine.cli.output import complain, error_console, result_console, say
 from linerefine.cli.plugins import usable_registry
 from linerefine.cli.stopped import Stopped
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from linerefine.hooks import Experiment
     from linerefine.registry import Registry
     from linerefine.report import RunResult
+    from linerefine.training.distributed import Group
 
 __all__ = ["latest_unfinished", "new_folder", "run_command"]
 
@@ -36,9 +38,34 @@ def run_command(
     output: Path | None,
     resume: bool,
     blocked: Collection[str],
+    means: Means,
 ) -> None:
-    """Run an experiment from the command line."""
+    """Run an experiment from the command line.
+
+    Of several processes that ``torchrun`` started the first does all this; the
+    others train along.
+    """
+    means.check()
     registry = usable_registry(blocked)
+    with training_group() as group:
+        if group is None or group.is_first:
+            _run(registry, experiment, options, output, resume, means, group)
+        else:
+            from linerefine.experiment.along import train_along
+
+            train_along(registry, group)
+
+
+def _run(
+    registry: Registry,
+    experiment: str,
+    options: Mapping[str, Any],
+    output: Path | None,
+    resume: bool,
+    means: Means,
+    group: Group | None,
+) -> None:
+    """Settle what is to be run and where, run it, print the outcome."""
     chosen = registry.experiment(experiment)
     begun = _begun(output, experiment) if resume else None
     if begun is not None and options["file"] is None:
@@ -51,7 +78,7 @@ def run_command(
     try:
         uri = _store(config, folder)
         complain(_plan(experiment, config, folder, uri, resumed=resume))
-        result = _result(chosen, config, registry, folder, uri, resume=resume)
+        result = _result(chosen, config, registry, folder, uri, resume, means, group)
     except KeyboardInterrupt as interrupt:
         raise Stopped(_what_is_kept(experiment, folder)) from interrupt
     finally:
@@ -169,8 +196,9 @@ def _result(
     registry: Registry,
     folder: Path,
     uri: str,
-    *,
     resume: bool,
+    means: Means,
+    group: Group | None,
 ) -> RunResult:
     """Run the experiment with whoever watches it."""
     from linerefine.experiment import run_experiment  # torch: eleven seconds
@@ -181,7 +209,16 @@ def _result(
         from linerefine.tracking.mlflow import MlflowObserver
 
         observers.append(MlflowObserver(uri, log_model=config.tracking.log_model))
-    return run_experiment(experiment, config, registry, folder, observers=observers, resume=resume)
+    return run_experiment(
+        experiment,
+        config,
+        registry,
+        folder,
+        observers=observers,
+        resume=resume,
+        workers=means.workers(),
+        group=group,
+    )
 
 
 def _print_outcome(result: RunResult, folder: Path, uri: str) -> None:

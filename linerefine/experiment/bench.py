@@ -14,6 +14,7 @@ from linerefine.experiment.notifier import Notifier
 from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
 from linerefine.models.device import resolve_device, set_threads
 from linerefine.registry import Registry
+from linerefine.training.distributed import ALONE, Group
 
 __all__ = ["Bench", "Notifier"]
 
@@ -31,6 +32,7 @@ class Bench:
     metrics: Mapping[str, Metric]
     notify: Notifier
     fast: FastNetworks
+    group: Group = ALONE
 
     @classmethod
     def build(
@@ -41,6 +43,7 @@ class Bench:
         notify: Notifier,
         *,
         records: bool = True,
+        group: Group = ALONE,
     ) -> Bench:
         """Make the components a configuration names.
 
@@ -56,6 +59,8 @@ class Bench:
             Told of everything.
         records : bool
             Whether the run folder remembers which back-ends its networks run on.
+        group : Group
+            Who trains together.
 
         Raises
         ------
@@ -64,6 +69,7 @@ class Bench:
         """
         set_threads(config.threads)
         device = resolve_device(config.device)
+        group.share(config.training.batch_size)  # refused now, not after the first hour
         return cls(
             config=config,
             registry=registry,
@@ -74,6 +80,7 @@ class Bench:
             metrics={part.name: registry.make_metric(part) for part in config.metrics},
             notify=notify,
             fast=FastNetworks(config.inference, device, notify, folder if records else None),
+            group=group,
         )
 
     @property

@@ -99,8 +99,8 @@ class FastNetworks:
             self._check(f"{name}.{network}", choice["backend"])
 
         def told(network: str, choice: Choice) -> None:
-            self._notify.note(f"{name} runs on {choice}")
-            self._record(name, network, choice)
+            if self._record(name, network, choice):
+                self._notify.note(f"{name} runs on {choice}")
 
         fast = accelerate(
             module,
@@ -120,14 +120,16 @@ class FastNetworks:
         content = None if self._folder is None else self._folder.read_json(FILE)
         return content or {}
 
-    def _record(self, name: str, network: str, choice: Choice) -> None:
-        """Write a choice into the run folder, unless an earlier command did."""
+    def _record(self, name: str, network: str, choice: Choice) -> bool:
+        """Write a choice into the run folder; say whether it is news."""
         if self._folder is None:
-            return
+            return True
         content = dict(self._recorded())
-        if network not in content.get(name, {}):
-            content[name] = {**content.get(name, {}), network: choice.to_dict()}
-            self._folder.write_json(FILE, content)
+        if network in content.get(name, {}):
+            return False
+        content[name] = {**content.get(name, {}), network: choice.to_dict()}
+        self._folder.write_json(FILE, content)
+        return True
 
     def _check(self, network: str, backend: str) -> None:
         """Refuse to go on with another back-end than the run was begun with."""

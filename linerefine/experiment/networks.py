@@ -16,6 +16,7 @@ from linerefine.config import Component
 from linerefine.errors import DataError
 from linerefine.events import ModelTrained
 from linerefine.experiment.bench import Bench
+from linerefine.experiment.stored import prediction_path
 from linerefine.models.inference import passes, predict_image
 from linerefine.models.segmenter import Segmenter, build_network, load_segmenter
 from linerefine.refiners.base import Refiner
@@ -109,6 +110,7 @@ def trained_segmenter(bench: Bench, data: TrainingSet) -> Segmenter:
         seed=seed_for(config.seed, "training", "segmenter") % 2**31,
         folder=bench.folder.checkpoints,
         observers=[bench.notify],
+        group=bench.group,
     )
     return segmenter.eval().requires_grad_(False)
 
@@ -139,6 +141,7 @@ def trained_refiner(
         seed=seed_for(config.seed, "training", component.name) % 2**31,
         folder=bench.folder.checkpoints,
         observers=[bench.notify],
+        group=bench.group,
         overwrite_hints=config.session.overlap == "latest",
         threshold=config.session.threshold,
     )
@@ -154,7 +157,7 @@ def first_prediction(bench: Bench, segmenter: Segmenter, sample: Sample) -> Logi
     -------
     logits : ndarray of float32, shape (H, W)
     """
-    path = bench.folder.predictions / f"{sample.name.replace('/', '_')}.npy"
+    path = prediction_path(bench, sample.name)
     if path.exists():
         stored: Logits = np.load(path)
         if stored.shape == sample.shape:

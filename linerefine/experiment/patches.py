@@ -8,36 +8,26 @@ import numpy as np
 import pandas as pd
 
 from linerefine.chance import seed_for
-from linerefine.config import Component
 from linerefine.experiment.bench import Bench
 from linerefine.models.segmenter import Segmenter
 from linerefine.refiners.base import Refiner
 from linerefine.training.data import ValidationPatches
 from linerefine.training.loop import score_patches
 
-__all__ = ["patch_scores", "summarise_patches"]
+__all__ = ["keep_patch_scores", "patch_scores", "stored_patch_scores", "summarise_patches"]
 
 
 def patch_scores(
-    bench: Bench, component: Component, refiner: Refiner, segmenter: Segmenter
+    bench: Bench, name: str, refiner: Refiner, segmenter: Segmenter
 ) -> list[dict[str, Any]]:
-    """Return one row per pass over the patches; none if the configuration skips them.
-
-    Read from the run folder if an earlier command scored them.
-    """
+    """Return one row of scores per pass over the patches."""
     config = bench.config
-    if config.evaluation.patch_passes == 0:
-        return []
-    name = f"patches-{component.name}.json"
-    stored = bench.folder.read_json(name)
-    if stored is not None:
-        return list(stored["rows"])
     names = bench.loader.patch_names()
     samples = [s for s in map(bench.loader.load, names) if s.lines is not None]
     patches = ValidationPatches(samples, config.tiling, None)
     with (
         bench.fast.running("segmenter", segmenter, len(patches)),
-        bench.fast.running(component.name, refiner, bench.session_calls),
+        bench.fast.running(name, refiner, bench.session_calls),
     ):
         rows = score_patches(
             refiner,
@@ -50,9 +40,18 @@ def patch_scores(
             device=bench.device,
             seed=seed_for(config.seed, "patches", "test") % 2**31,
         )
-    named: list[dict[str, Any]] = [{"refiner": component.name, **row} for row in rows]
-    bench.folder.write_json(name, {"rows": named})
-    return named
+    return [{"refiner": name, **row} for row in rows]
+
+
+def keep_patch_scores(bench: Bench, name: str, rows: list[dict[str, Any]]) -> None:
+    """Write a refiner's rows to the run folder."""
+    bench.folder.write_json(f"patches-{name}.json", {"rows": rows})
+
+
+def stored_patch_scores(bench: Bench, name: str) -> list[dict[str, Any]] | None:
+    """Return the rows that an earlier part of the run kept; None if it did not."""
+    stored = bench.folder.read_json(f"patches-{name}.json")
+    return None if stored is None else list(stored["rows"])
 
 
 def summarise_patches(rows: pd.DataFrame) -> dict[str, dict[str, float]]:

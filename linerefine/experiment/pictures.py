@@ -11,6 +11,7 @@ from linerefine.events import ArtifactWritten
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.networks import fit_result, targets
 from linerefine.experiment.sessions import masks_path, test_samples
+from linerefine.experiment.stored import prediction_path
 from linerefine.geometry.centreline import half_widths
 from linerefine.geometry.widths import width_statistics
 from linerefine.report import RunResult
@@ -56,7 +57,7 @@ def _overlays(bench: Bench, refiner: str, label: str) -> Iterator[tuple[str, Fig
             continue
         with np.load(path) as masks:
             manual, refined = masks["manual"], masks["refined"]
-        initial = np.load(bench.folder.predictions / f"{sample.name.replace('/', '_')}.npy")
+        initial = np.load(prediction_path(bench, sample.name))
         yield (
             sample.name.replace("/", "_"),
             figures.overlay(

@@ -8,23 +8,25 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import pandas as pd
 
 from linerefine.config import ExperimentConfig
 from linerefine.errors import LineRefineError
 from linerefine.events import Observer, RunFinished, RunStarted, SessionsPlanned
+from linerefine.experiment.along import lead_training
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.environment import environment
+from linerefine.experiment.evaluate import evaluate
 from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.networks import TrainingSet, targets, trained_refiner, trained_segmenter
 from linerefine.experiment.outcome import first_scores, summarise, write_outcome
-from linerefine.experiment.patches import patch_scores
-from linerefine.experiment.sessions import all_rounds, plan_sessions, run_sessions
+from linerefine.experiment.sessions import all_rounds, plan_sessions, settle_backend
+from linerefine.experiment.workers import Here, Workers
 from linerefine.hooks import Experiment
 from linerefine.registry import Registry
 from linerefine.report import RunResult
+from linerefine.training.distributed import ALONE, Group
 
 __all__ = ["run_experiment"]
 
@@ -39,6 +41,8 @@ def run_experiment(
     *,
     observers: Sequence[Observer] = (),
     resume: bool = False,
+    workers: Workers | None = None,
+    group: Group | None = None,
 ) -> RunResult:
     """Train both networks, let a simulated person work, write everything down.
 
@@ -56,6 +60,11 @@ def run_experiment(
         Told of everything as it happens, also of failure.
     resume : bool
         Go on with what ``output`` holds.
+    workers : Workers, optional
+        Who runs the sessions; by default this process, one after the other.
+    group : Group, optional
+        Who trains together; by default this process alone. The others call
+        `linerefine.experiment.along.train_along`.
 
     Returns
     -------
@@ -73,12 +82,13 @@ def run_experiment(
     notify = Notifier(observers)
     started = perf_counter()
     with _announced(notify):
-        bench = Bench.build(config, registry, folder, notify)
+        bench = Bench.build(config, registry, folder, notify, group=group or ALONE)
         bench.loader.prepare(notify.progress)
         # Only now: settings or data that cannot be used leave no folder behind.
         folder.create(config)
+        lead_training(bench)
         with _log_file(folder.path / "log.txt"):
-            result = _work(bench, _begin(bench, experiment, resume=resume))
+            result = _work(bench, workers or Here(), _begin(bench, experiment, resume=resume))
             summary = dict(result.summary) | {"seconds": round(perf_counter() - started, 1)}
             result = write_outcome(bench, experiment, replace(result, summary=summary))
             notify(RunFinished("finished", summary))
@@ -117,18 +127,18 @@ def _begin(bench: Bench, experiment: Experiment, *, resume: bool) -> dict[str, s
     return tags
 
 
-def _work(bench: Bench, tags: Mapping[str, str]) -> RunResult:
+def _work(bench: Bench, workers: Workers, tags: Mapping[str, str]) -> RunResult:
     """Do the slow parts in order; each keeps what it finished."""
     bench.simulator.prepare(targets(bench))
     data = TrainingSet.load(bench)
     segmenter = trained_segmenter(bench, data)
     first = first_scores(bench, segmenter)
-    bench.notify(SessionsPlanned(plan_sessions(bench)))
-    patches: list[dict[str, Any]] = []
+    keys = plan_sessions(bench, tuple(first))
+    bench.notify(SessionsPlanned(keys))
     for component in bench.config.refiners:
-        refiner = trained_refiner(bench, component, segmenter, data)
-        patches += patch_scores(bench, component, refiner, segmenter)
-        run_sessions(bench, component, refiner, segmenter)
+        trained_refiner(bench, component, segmenter, data)
+        settle_backend(bench, component.name)
+    patches = evaluate(bench, workers, keys)
     rounds, table = all_rounds(bench), pd.DataFrame(patches)
     summary = summarise(bench, first, rounds, table)
     return RunResult(bench.config, bench.folder.path, rounds, table, summary, tags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,70 +11,99 @@ import pandas as pd
 
 from linerefine.cache import atomic_write
 from linerefine.chance import stream
-from linerefine.config import Component
 from linerefine.evaluation.drive import drive
 from linerefine.evaluation.summary import session_numbers
 from linerefine.events import RoundFinished, SessionFinished, SessionKey, SessionStarted
 from linerefine.experiment.bench import Bench
-from linerefine.experiment.networks import first_prediction
-from linerefine.models.segmenter import Segmenter
+from linerefine.experiment.stored import stored_prediction, stored_refiner
 from linerefine.refiners.base import Refiner
 from linerefine.samples import Sample
 from linerefine.session import RefinementSession
 from linerefine.tracking import rounds as table
-from linerefine.types import Round
+from linerefine.types import Mask, Operation, Round, Stroke
 
 __all__ = [
+    "Played",
     "all_rounds",
+    "announce_rounds",
+    "announce_stored",
+    "book",
     "masks_path",
     "plan_sessions",
-    "run_sessions",
+    "play",
     "session_for",
+    "settle_backend",
     "test_samples",
 ]
 
 
-def run_sessions(
-    bench: Bench, component: Component, refiner: Refiner, segmenter: Segmenter
-) -> None:
-    """Run the sessions of one refiner that the run folder does not hold yet.
+@dataclass(frozen=True, eq=False)
+class Played:
+    """A finished session, on its way to the tables.
 
-    Each finished session is written at once; one that was interrupted is
-    begun again from its first stroke.
+    Parameters
+    ----------
+    key : SessionKey
+        Which session.
+    rounds : tuple of Round
+        Round 0 first.
+    reason : str
+        Why it ended.
+    masks : tuple of two ndarray of bool, shape (H, W), or None
+        Manual and refined at the end; of the first repeat only.
     """
-    for sample in test_samples(bench):
-        for repeat in range(bench.config.evaluation.repeats):
-            key = SessionKey(component.name, repeat, sample.name)
-            stored = table.load_session(bench.folder.rounds, key)
-            if stored is None:
-                with bench.fast.running(component.name, refiner, bench.session_calls):
-                    _run_one(bench, key, refiner, segmenter, sample)
-            else:
-                _announce(bench, key, stored, "stored")
+
+    key: SessionKey
+    rounds: tuple[Round, ...]
+    reason: str
+    masks: tuple[Mask, Mask] | None = None
 
 
-def _run_one(
-    bench: Bench, key: SessionKey, refiner: Refiner, segmenter: Segmenter, sample: Sample
-) -> None:
-    budget = bench.config.evaluation.budget
-    bench.notify(SessionStarted(key, budget))
-    session = session_for(bench, refiner, segmenter, sample)
-    assert sample.target is not None  # test_samples yields annotated ones only
-    result = drive(
-        session,
-        sample.target,
-        bench.simulator,
-        bench.config.evaluation,
-        metrics=bench.metrics,
-        # The same chance for every refiner, so that they are compared on equal terms.
-        rng=stream(bench.config.seed, "session", key.repeat, key.image),
-        lockstep=_lockstep(bench),
-        on_round=lambda round_: bench.notify(RoundFinished(key, round_)),
-    )
-    if key.repeat == 0:
-        _keep_masks(bench, key, session)
-    table.write_session(bench.folder.rounds, key, result.rounds, bench.steering)
-    _finish(bench, key, result.rounds, result.reason)
+def play(bench: Bench, key: SessionKey, refiner: Refiner, sample: Sample) -> Played:
+    """Run one session and write nothing; observers of the bench are told of each round."""
+    bench.notify(SessionStarted(key, bench.config.evaluation.budget))
+    session = session_for(bench, refiner, sample)
+    assert sample.target is not None  # sessions are planned on annotated samples only
+    with bench.fast.running(key.refiner, refiner, bench.session_calls):
+        result = drive(
+            session,
+            sample.target,
+            bench.simulator,
+            bench.config.evaluation,
+            metrics=bench.metrics,
+            # The same chance for every refiner, so that they are compared on equal terms.
+            rng=stream(bench.config.seed, "session", key.repeat, key.image),
+            lockstep=_lockstep(bench),
+            on_round=lambda round_: bench.notify(RoundFinished(key, round_)),
+        )
+    masks = (session.manual_mask, session.mask) if key.repeat == 0 else None
+    return Played(key, result.rounds, result.reason, masks)
+
+
+def settle_backend(bench: Bench, name: str) -> None:
+    """Let the back-end of a refiner be chosen on one real crop, before work is handed out.
+
+    Whoever runs its sessions then takes what was chosen from the run folder,
+    so that all of them compute alike.
+    """
+    sample = next(test_samples(bench), None)
+    if sample is None:
+        return
+    refiner = stored_refiner(bench, name)
+    assert sample.lines is not None  # what test_samples yields is annotated
+    rows, cols = np.nonzero(sample.lines if sample.lines.any() else sample.roi)
+    middle = len(rows) // 2
+    dot = Stroke(np.array([[rows[middle], cols[middle]]]), 3.0, Operation.ADD)
+    with bench.fast.running(name, refiner, bench.session_calls):
+        session_for(bench, refiner, sample).preview([dot])
+
+
+def book(bench: Bench, played: Played) -> None:
+    """Write a finished session to the run folder, and announce its end."""
+    if played.masks is not None:
+        _keep_masks(bench, played.key, *played.masks)
+    table.write_session(bench.folder.rounds, played.key, played.rounds, bench.steering)
+    _finish(bench, played.key, played.rounds, played.reason)
 
 
 def _lockstep(bench: Bench) -> int:
@@ -92,18 +122,27 @@ def masks_path(bench: Bench, refiner: str, image: str) -> Path:
     return bench.folder.predictions / f"{refiner}-{image.replace('/', '_')}.npz"
 
 
-def _keep_masks(bench: Bench, key: SessionKey, session: RefinementSession) -> None:
+def _keep_masks(bench: Bench, key: SessionKey, manual: Mask, refined: Mask) -> None:
     path = masks_path(bench, key.refiner, key.image)
     with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, manual=session.manual_mask, refined=session.mask)
+        np.savez_compressed(file, manual=manual, refined=refined)
 
 
-def _announce(bench: Bench, key: SessionKey, rounds: list[Round], reason: str) -> None:
-    """Tell observers about a session that an earlier command finished."""
+def announce_stored(bench: Bench, key: SessionKey) -> bool:
+    """Tell observers about a session that an earlier command finished; False if none did."""
+    rounds = table.load_session(bench.folder.rounds, key)
+    if rounds is None:
+        return False
+    announce_rounds(bench, key, rounds)
+    _finish(bench, key, rounds, "stored")
+    return True
+
+
+def announce_rounds(bench: Bench, key: SessionKey, rounds: Sequence[Round]) -> None:
+    """Tell observers of rounds that were played where they could not listen."""
     bench.notify(SessionStarted(key, bench.config.evaluation.budget))
     for round_ in rounds:
         bench.notify(RoundFinished(key, round_))
-    _finish(bench, key, rounds, reason)
 
 
 def _finish(bench: Bench, key: SessionKey, rounds: Sequence[Round], reason: str) -> None:
@@ -111,9 +150,8 @@ def _finish(bench: Bench, key: SessionKey, rounds: Sequence[Round], reason: str)
     bench.notify(SessionFinished(key, len(rounds) - 1, reason, numbers))
 
 
-def plan_sessions(bench: Bench) -> tuple[SessionKey, ...]:
-    """Return the keys of all sessions of a run, in the order they are run."""
-    images = [sample.name for sample in test_samples(bench)]
+def plan_sessions(bench: Bench, images: Sequence[str]) -> tuple[SessionKey, ...]:
+    """Return the keys of all sessions on some images, in the order they are run."""
     repeats = range(bench.config.evaluation.repeats)
     return tuple(
         SessionKey(component.name, repeat, image)
@@ -123,13 +161,11 @@ def plan_sessions(bench: Bench) -> tuple[SessionKey, ...]:
     )
 
 
-def session_for(
-    bench: Bench, refiner: Refiner, segmenter: Segmenter, sample: Sample
-) -> RefinementSession:
-    """Return a fresh session on a sample."""
+def session_for(bench: Bench, refiner: Refiner, sample: Sample) -> RefinementSession:
+    """Return a fresh session on a sample whose first prediction is stored."""
     return RefinementSession(
         sample.image,
-        first_prediction(bench, segmenter, sample),
+        stored_prediction(bench, sample),
         refiner,
         bench.config.session,
         device=bench.device,

@@ -36,16 +36,20 @@ class Batch(NamedTuple):
     ----------
     image : Tensor of float32, shape (B, C, P, P)
     lines, roi : Tensor of bool, shape (B, 1, P, P)
+    first : int
+        Where these patches begin in the step's whole batch, of which this
+        process may hold a share.
     """
 
     image: Tensor
     lines: Tensor
     roi: Tensor
+    first: int = 0
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device, channels last."""
         image = self.image.to(device, memory_format=torch.channels_last, non_blocking=True)
-        return Batch(image, self.lines.to(device), self.roi.to(device))
+        return Batch(image, self.lines.to(device), self.roi.to(device), self.first)
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,14 @@ class TrainingPatches:
         return patch if patch.is_annotated else cut(sample, tile, change.without_affine())
 
     def batches(
-        self, batch_size: int, steps: int, *, epoch: int = 0, step: int = 0, workers: int = 0
+        self,
+        batch_size: int,
+        steps: int,
+        *,
+        epoch: int = 0,
+        step: int = 0,
+        workers: int = 0,
+        share: range | None = None,
     ) -> Iterator[Batch]:
         """Yield batches without end, `steps` per epoch, beginning anywhere.
 
@@ -147,17 +158,20 @@ class TrainingPatches:
             Where to begin.
         workers : int
             Processes that read ahead; 0 reads in this one.
+        share : range, optional
+            Which patches of every batch to read; by default all.
         """
+        share = range(batch_size) if share is None else share
         loader: DataLoader[Patch] = DataLoader(
             _Keyed(self),
-            batch_sampler=_Keys(batch_size, steps, epoch, step),
+            batch_sampler=_Keys(batch_size, steps, epoch, step, share),
             num_workers=workers,
             collate_fn=_collate,
             worker_init_fn=_quiet_worker,
             # Without a generator of its own the loader draws from torch's global one.
             generator=torch.Generator().manual_seed(seed_for(self._seed, "loader")),
         )
-        return iter(loader)
+        return (batch._replace(first=share.start) for batch in loader)
 
     def _order(self, epoch: int, turn: int) -> NDArray[np.intp]:
         """Return the tile of every index of an epoch; the last answer is kept."""
@@ -243,13 +257,14 @@ class _Keys:
     steps: int
     epoch: int
     step: int
+    share: range
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch, step = self.epoch, self.step
         while True:
             for begun in range(step, self.steps):
                 first = begun * self.batch_size
-                yield [(epoch, index) for index in range(first, first + self.batch_size)]
+                yield [(epoch, first + place) for place in self.share]
             epoch, step = epoch + 1, 0
 
 

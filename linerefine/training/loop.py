@@ -15,6 +15,7 @@ from linerefine.interfaces import Metric, UserSimulator
 from linerefine.refiners.base import Refiner
 from linerefine.training.checkpoint import FitResult
 from linerefine.training.data import TrainingPatches, ValidationPatches
+from linerefine.training.distributed import ALONE, Group
 from linerefine.training.patches import score_patches
 from linerefine.training.tasks import RefinerTask, SegmenterTask
 from linerefine.training.trainer import Trainer
@@ -35,6 +36,7 @@ def fit_segmenter(
     folder: Path,
     observers: Sequence[Observer] = (),
     threshold: float = 0.5,
+    group: Group = ALONE,
 ) -> FitResult:
     """Train the first-prediction network; afterwards it holds the best weights.
 
@@ -63,6 +65,8 @@ def fit_segmenter(
         Told about steps and epochs.
     threshold : float
         Probability above which a pixel is line.
+    group : Group
+        Who trains together; every process calls this with the same arguments.
 
     Returns
     -------
@@ -88,7 +92,14 @@ def fit_segmenter(
         device=device,
     )
     trainer = Trainer(
-        task, train, config, device=device, seed=seed, folder=folder, observers=observers
+        task,
+        train,
+        config,
+        device=device,
+        seed=seed,
+        folder=folder,
+        observers=observers,
+        group=group,
     )
     return trainer.fit()
 
@@ -110,6 +121,7 @@ def fit_refiner(
     observers: Sequence[Observer] = (),
     overwrite_hints: bool = True,
     threshold: float = 0.5,
+    group: Group = ALONE,
 ) -> FitResult:
     """Train a refiner on simulated strokes; afterwards it holds the best weights.
 
@@ -119,7 +131,7 @@ def fit_refiner(
         Its weights are the start. One without trainable weights is left alone.
     segmenter : nn.Module
         Makes the first predictions; not changed, moved to `device`.
-    train, val, config, metric, metric_name, device, folder, observers, threshold
+    train, val, config, metric, metric_name, device, folder, observers, threshold, group
         As for `fit_segmenter`; the refiner is watched by the relative gain of
         the metric over the same strokes pasted by hand.
     name : str
@@ -159,6 +171,13 @@ def fit_refiner(
         seed=seed,
     )
     trainer = Trainer(
-        task, train, config, device=device, seed=seed, folder=folder, observers=observers
+        task,
+        train,
+        config,
+        device=device,
+        seed=seed,
+        folder=folder,
+        observers=observers,
+        group=group,
     )
     return trainer.fit()

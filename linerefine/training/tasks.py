@@ -15,7 +15,8 @@ from linerefine.models.inference import evaluating
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.samples import Target
 from linerefine.training.data import Batch, ValidationPatches
-from linerefine.training.losses import LOSSES
+from linerefine.training.distributed import ALONE, Group
+from linerefine.training.losses import LOSSES, Loss
 from linerefine.training.patches import (
     PatchTrials,
     mean_defined,
@@ -47,12 +48,15 @@ class Task(ABC):
         Key of `validate`'s answer that training watches.
     sign : int
         +1 if a higher score is better, else -1.
+    group : Group
+        Who trains; the loss is that of the batch they share.
     """
 
     name: str
     module: nn.Module
     monitor: str
     sign: int
+    group: Group = ALONE
 
     @abstractmethod
     def loss(self, batch: Batch, epoch: int, step: int) -> Tensor:
@@ -61,6 +65,10 @@ class Task(ABC):
     @abstractmethod
     def validate(self, announce: Announce) -> dict[str, float]:
         """Return scores on the validation patches."""
+
+    def _pooled(self, loss: Loss, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of the whole batch: Dice is no mean over its shares."""
+        return loss(*(self.group.whole(part) for part in (logits, batch.lines, batch.roi)))
 
 
 class SegmenterTask(Task):
@@ -89,7 +97,7 @@ class SegmenterTask(Task):
 
     def loss(self, batch: Batch, epoch: int, step: int) -> Tensor:
         """Return the loss of the first prediction."""
-        return self._loss(self.module(batch.image), batch.lines, batch.roi)
+        return self._pooled(self._loss, self.module(batch.image), batch)
 
     def validate(self, announce: Announce) -> dict[str, float]:
         """Return the pooled metric."""
@@ -144,7 +152,7 @@ class RefinerTask(Task):
         with evaluating(self._segmenter), torch.no_grad():
             initial = self._segmenter(batch.image).float()
         prompt = Prompt(initial, self._hints(initial, batch, epoch, step), previous=initial)
-        return self._loss(self._refiner(batch.image, prompt), batch.lines, batch.roi)
+        return self._pooled(self._loss, self._refiner(batch.image, prompt), batch)
 
     def _hints(self, initial: Tensor, batch: Batch, epoch: int, step: int) -> Tensor:
         """Return the hint maps of a batch, shape (B, 1, P, P); each patch draws on its own."""
@@ -155,7 +163,7 @@ class RefinerTask(Task):
                 self._simulator,
                 first[index],
                 Target(lines[index], roi[index]),
-                stream(self._seed, "strokes", epoch, step, index),
+                stream(self._seed, "strokes", epoch, step, batch.first + index),
                 most=self._config.strokes_per_patch,
                 overwrite=self._overwrite,
                 threshold=self._threshold,

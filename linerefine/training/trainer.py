@@ -27,6 +27,7 @@ from linerefine.training.checkpoint import (
     weights_of,
 )
 from linerefine.training.data import Batch, TrainingPatches
+from linerefine.training.distributed import ALONE, BatchLoss, Group
 from linerefine.training.stopping import EarlyStopping, make_schedule
 from linerefine.training.tasks import Task
 
@@ -58,6 +59,8 @@ class Trainer:
         ``<name>.json`` at the end.
     observers : sequence of Observer
         Told about steps and epochs.
+    group : Group
+        Who trains together; only the first of them validates, writes and tells.
     """
 
     def __init__(
@@ -70,14 +73,16 @@ class Trainer:
         seed: int,
         folder: Path,
         observers: Sequence[Observer] = (),
+        group: Group = ALONE,
     ) -> None:
         self.task = task
+        self.task.group = self.group = group
         self.train = train
         self.config = config
         self.device = device
         self.seed = seed
         self.folder = folder
-        self.observers = observers
+        self.observers = observers if group.is_first else ()
         self.steps = config.steps_per_epoch or math.ceil(len(train) / config.batch_size)
         self.module = _placed(task.module, device)
         parameters = [p for p in self.module.parameters() if p.requires_grad]
@@ -87,17 +92,20 @@ class Trainer:
         self.dtype = _dtype(config.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
         self.state = State()
+        self._shared_loss: BatchLoss = task.loss
         self._buffers: list[Tensor] | None = None
         self._is_whole = True
         self._saved_at = perf_counter()
 
     def fit(self) -> FitResult:
         """Train to the end, from wherever the folder says training stands."""
-        finished = load_finished(self.folder, self.task.name, self.module, self._settings())
+        finished = self.group.agreed(self._load_finished)
         if finished is not None:
+            self.group.align(self.module)
             self.module.eval()
             return finished
         self._resume()
+        self._shared_loss = self.group.loss(self.task)
         try:
             self._run()
         except KeyboardInterrupt:
@@ -113,6 +121,7 @@ class Trainer:
             epoch=state.epoch,
             step=state.step,
             workers=self.config.workers,
+            share=self.group.share(self.config.batch_size),
         )
         while state.epoch < self.config.max_epochs and not self.stopping.should_stop:
             self._epoch(batches)
@@ -126,7 +135,7 @@ class Trainer:
             state.epoch_seconds = before + perf_counter() - started
             self._announce_step()
             self._save_if_due()
-        scores = self.task.validate(self._announce)
+        scores = self.group.agreed(lambda: self.task.validate(self._announce))
         state.epoch_seconds = before + perf_counter() - started
         self._is_whole = False
         is_best = self._close_epoch(scores)
@@ -162,8 +171,9 @@ class Trainer:
             torch.random.fork_rng(devices),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
         ):
-            torch.manual_seed(seed_for(self.seed, "dropout", state.epoch, state.step))
-            return self.task.loss(batch, state.epoch, state.step)
+            words = (self.group.rank,) if self.group.rank else ()
+            torch.manual_seed(seed_for(self.seed, "dropout", state.epoch, state.step, *words))
+            return self._shared_loss(batch, state.epoch, state.step)
 
     def _checked(self, loss: Tensor) -> float:
         value = float(loss.detach())
@@ -230,17 +240,23 @@ class Trainer:
             "scaler": self.scaler,
         }
 
+    def _load_finished(self) -> FitResult | None:
+        return load_finished(self.folder, self.task.name, self.module, self._settings())
+
     def _save(self) -> None:
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         save_checkpoint(self._checkpoint, self.state, parts, self._settings())
         self._saved_at = perf_counter()
 
     def _save_if_due(self) -> None:
-        if perf_counter() - self._saved_at >= self.config.checkpoint_seconds:
+        is_due = perf_counter() - self._saved_at >= self.config.checkpoint_seconds
+        if is_due and self.group.is_first:
             self._save()
 
     def _keep(self) -> None:
         """Save where training stands when Ctrl-C is pressed."""
+        if not self.group.is_first:
+            return
         if not self._is_whole:
             log.info("interrupted within an update: the checkpoint before it stays")
             return
@@ -253,9 +269,10 @@ class Trainer:
             log.warning("%s", error)
 
     def _resume(self) -> None:
-        if not self._checkpoint.is_file():
+        begun = self.group.agreed(self._load_begun)
+        if begun is None:
             return
-        self.state, parts = load_checkpoint(self._checkpoint, self._settings())
+        self.state, parts = begun
         try:
             for name, part in self._parts().items():
                 part.load_state_dict(parts[name])
@@ -265,10 +282,16 @@ class Trainer:
         place = f"epoch {self.state.epoch + 1}, step {self.state.step + 1}"
         self._tell(Note(f"training {self.task.name}: going on at {place}"))
 
+    def _load_begun(self) -> tuple[State, dict[str, dict[str, Any]]] | None:
+        if not self._checkpoint.is_file():
+            return None
+        return load_checkpoint(self._checkpoint, self._settings())
+
     def _finish(self) -> FitResult:
         state = self.state
         if state.best is not None:
             self.module.load_state_dict(state.best)
+        self.group.align(self.module)
         self.module.eval()
         result = FitResult(
             history=state.history,
@@ -278,8 +301,9 @@ class Trainer:
             steps=state.epoch * self.steps,
             seconds=state.seconds,
         )
-        save_finished(self.folder, self.task.name, self.module, result, self._settings())
-        self._checkpoint.unlink(missing_ok=True)
+        if self.group.is_first:
+            save_finished(self.folder, self.task.name, self.module, result, self._settings())
+            self._checkpoint.unlink(missing_ok=True)
         total = self.config.max_epochs * self.steps
         self._announce(f"training {self.task.name}", total, total)
         return result
