@@ -107,6 +107,7 @@ class TestProgram:
         assert [line.split()[0] for line in listed.splitlines()] == [
             "run",
             "predict",
+            "export",
             "plugins",
             "score",
             "ui",
