@@ -109,6 +109,7 @@ class TestProgram:
         assert [line.split()[0] for line in listed.splitlines()] == [
             "run",
             "predict",
+            "export",
             "plugins",
             "score",
             "ui",
@@ -122,13 +123,15 @@ class TestProgram:
             (
                 "run",
                 "--data-root --profile --refiner --seed --repeats --set --config --output --device "
-                "--resume --jobs --cluster --block",
+                "--backend --resume --jobs --cluster --block",
             ),
-            ("predict", "--run --output --device --block"),
+            ("predict", "--run --output --device --backend --block"),
+            ("export", "--network --format --output --image --block"),
             ("plugins", "--json --block"),
             (
                 "config show",
-                "--data-root --profile --refiner --seed --repeats --set --config --device --block",
+                "--data-root --profile --refiner --seed --repeats --set --config --device "
+                "--backend --block",
             ),
             ("score", "--roi --json --block"),
             ("ui", "--store --host --port"),
@@ -590,7 +593,7 @@ class TestPredict:
     def fake_predict(self, monkeypatch):
         calls = []
 
-        def predict_scans(registry, sources, run, output, *, on_written, progress, **more):
+        def predict_scans(registry, sources, run, output, *, on_written, on_note, progress, **more):
             calls.append((sources, run, output, more))
             progress("predicting", 0, 1)
             for source in sources:
@@ -610,7 +613,7 @@ class TestPredict:
             "folder: 1 to predict with runs/x, auto",
             "Wrote 1 masks and probability maps to out",
         ]
-        more = {"experiment": "folder", "device": "auto"}
+        more = {"experiment": "folder", "device": "auto", "backend": None}
         assert fake_predict == [(["a.tif"], Path("runs/x"), Path("out"), more)]
 
     def test_ctrl_c_names_what_is_kept(self, cli, fake_predict):
