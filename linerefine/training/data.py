@@ -29,6 +29,9 @@ ATTEMPTS = 20
 """Random places tried before a patch is laid around a random line pixel."""
 
 
+_WHOLE = (slice(None), slice(None))
+
+
 class Batch(NamedTuple):
     """Patches for one step.
 
@@ -99,6 +102,7 @@ class TrainingPatches:
         self._seed = seed
         self._per_tile = tiling.patches_per_tile
         self.size = tiling.patch
+        self._known_counts: dict[_Place, NDArray[np.int64]] = {}
         self._ordered: tuple[tuple[int, int], NDArray[np.intp]] = (-1, -1), np.zeros(0, np.intp)
         self._places = [
             _Place(index, tile)
@@ -126,11 +130,19 @@ class TrainingPatches:
         place = self._places[int(self._order(epoch, index // len(self))[index % len(self)])]
         sample = self._samples[place.sample]
         rng = stream(self._seed, "patch", epoch, index)
-        tile = _draw_tile(sample, place.tile, self.size, rng)
+        tile = _draw_tile(sample, place.tile, self.size, self._counts(place), rng)
         change = draw_change(self._augmentation, self.size, rng)
         patch = cut(sample, tile, change)
         # A rotation may turn the only line out of the patch; such a patch teaches nothing.
         return patch if patch.is_annotated else cut(sample, tile, change.without_affine())
+
+    def _counts(self, place: _Place) -> NDArray[np.int64]:
+        """Return how many annotated pixels the rows of a tile hold, summed from the top."""
+        if place not in self._known_counts:
+            index = place.tile.index
+            annotated = _annotated(self._samples[place.sample], index)
+            self._known_counts[place] = annotated.sum(axis=1).cumsum()
+        return self._known_counts[place]
 
     def batches(
         self, batch_size: int, steps: int, *, epoch: int = 0, step: int = 0, workers: int = 0
@@ -267,12 +279,12 @@ def _quiet_worker(_: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _annotated(sample: Sample) -> Mask:
+def _annotated(sample: Sample, window: tuple[slice, slice] = _WHOLE) -> Mask:
     """Return the line pixels that count."""
     if sample.lines is None:
         msg = f"sample '{sample.name}' has no lines; expected annotated samples only."
         raise DataError(msg)
-    return sample.lines & sample.roi
+    return sample.lines[window] & sample.roi[window]
 
 
 def _has_roi(sample: Sample, tile: Tile) -> bool:
@@ -289,8 +301,13 @@ def _annotated_tiles(sample: Sample, tiling: TilingConfig) -> list[Tile]:
     return [tile for tile in grid if annotated[tile.index].any()]
 
 
-def _draw_tile(sample: Sample, tile: Tile, size: int, rng: np.random.Generator) -> Tile:
-    """Return a random square inside a tile that holds an annotated pixel."""
+def _draw_tile(
+    sample: Sample, tile: Tile, size: int, counts: NDArray[np.int64], rng: np.random.Generator
+) -> Tile:
+    """Return a random square inside a tile that holds an annotated pixel.
+
+    `counts` says for each row of the tile how many such pixels it and those above hold.
+    """
     assert sample.lines is not None, "unannotated samples are refused earlier"
     lines, roi = sample.lines[tile.index], sample.roi[tile.index]
     last_top, last_left = max(lines.shape[0] - size, 0), max(lines.shape[1] - size, 0)
@@ -300,13 +317,22 @@ def _draw_tile(sample: Sample, tile: Tile, size: int, rng: np.random.Generator) 
         if (lines[window] & roi[window]).any():
             break
     else:
-        rows, cols = np.nonzero(lines & roi)
-        pick = int(rng.integers(rows.size))
+        row, col = _pick(lines, roi, counts, rng)
         offset_row, offset_col = (int(value) for value in rng.integers(size, size=2))
-        top = min(max(int(rows[pick]) - offset_row, 0), last_top)
-        left = min(max(int(cols[pick]) - offset_col, 0), last_left)
+        top = min(max(row - offset_row, 0), last_top)
+        left = min(max(col - offset_col, 0), last_left)
     top, left = tile.top + top, tile.left + left
     return Tile(top, left, top + size, left + size)
+
+
+def _pick(
+    lines: Mask, roi: Mask, counts: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[int, int]:
+    """Return row and col of a random annotated pixel, each as likely; reads one row."""
+    pick = int(rng.integers(counts[-1]))
+    row = int(np.searchsorted(counts, pick, side="right"))
+    before = int(counts[row - 1]) if row else 0
+    return row, int(np.flatnonzero(lines[row] & roi[row])[pick - before])
 
 
 def _thinned(places: list[_Place], limit: int | None) -> list[_Place]:
