@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 
 import torch
 
 from linerefine.errors import DeviceError
+from linerefine.machine import usable_cores
 
 __all__ = ["describe_device", "has_native_bf16", "resolve_device", "set_threads"]
 
@@ -49,10 +49,4 @@ def set_threads(count: int | None) -> None:
     More threads than cores, or spinning ones beside other load, cost a factor
     of ten and more, so the number is always set.
     """
-    torch.set_num_threads(count or _cores())
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    torch.set_num_threads(count or usable_cores())

@@ -48,7 +48,8 @@ class Batch(NamedTuple):
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device, channels last."""
         image = self.image.to(device, memory_format=torch.channels_last, non_blocking=True)
-        return Batch(image, self.lines.to(device), self.roi.to(device))
+        lines, roi = (mask.to(device, non_blocking=True) for mask in (self.lines, self.roi))
+        return Batch(image, lines, roi)
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,14 @@ class TrainingPatches:
         return self._known_counts[place]
 
     def batches(
-        self, batch_size: int, steps: int, *, epoch: int = 0, step: int = 0, workers: int = 0
+        self,
+        batch_size: int,
+        steps: int,
+        *,
+        epoch: int = 0,
+        step: int = 0,
+        workers: int = 0,
+        pinned: bool = False,
     ) -> Iterator[Batch]:
         """Yield batches without end, `steps` per epoch, beginning anywhere.
 
@@ -159,12 +167,15 @@ class TrainingPatches:
             Where to begin.
         workers : int
             Processes that read ahead; 0 reads in this one.
+        pinned : bool
+            Put batches where a GPU can fetch them while it computes.
         """
         loader: DataLoader[Patch] = DataLoader(
             _Keyed(self),
             batch_sampler=_Keys(batch_size, steps, epoch, step),
             num_workers=workers,
             collate_fn=_collate,
+            pin_memory=pinned,
             worker_init_fn=_quiet_worker,
             # Without a generator of its own the loader draws from torch's global one.
             generator=torch.Generator().manual_seed(seed_for(self._seed, "loader")),

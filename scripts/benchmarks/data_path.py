@@ -11,8 +11,8 @@ from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
-
 from drawn import Row, drawn, first_logits, show
+
 from linerefine.chance import stream
 from linerefine.config import AugmentationConfig, TilingConfig
 from linerefine.samples import Target
