@@ -206,6 +206,9 @@ class ExperimentConfig(Options):
     threads: int | None = Field(
         None, ge=1, description="Threads of the numeric libraries; None: one per physical core."
     )
+    image_memory: float = Field(
+        0.25, ge=0, le=1, description="Share of the memory that images read once may go on filling."
+    )
 
 
 PROTOCOLS: Mapping[str, Mapping[str, Any]] = {

@@ -11,6 +11,7 @@ import torch
 from linerefine.config import ExperimentConfig
 from linerefine.events import Event, Note, Observer, Working
 from linerefine.experiment.folder import RunFolder
+from linerefine.experiment.loaded import Loaded
 from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
 from linerefine.models.device import resolve_device, set_threads
 from linerefine.registry import Registry
@@ -53,6 +54,8 @@ class Bench:
     simulator: UserSimulator
     metrics: Mapping[str, Metric]
     notify: Notifier
+    loaded: Loaded
+    """The loader's samples: whoever needs one asks here, so that none is decoded twice."""
 
     @classmethod
     def build(
@@ -70,15 +73,17 @@ class Bench:
             If a name, an option, the device or the data cannot be used.
         """
         set_threads(config.threads)
+        loader = registry.make_loader(config.loader)
         return cls(
             config=config,
             registry=registry,
             folder=folder,
             device=resolve_device(config.device),
-            loader=registry.make_loader(config.loader),
+            loader=loader,
             simulator=registry.make_simulator(config.simulator),
             metrics={part.name: registry.make_metric(part) for part in config.metrics},
             notify=notify,
+            loaded=Loaded.within_share(loader.load, config.image_memory),
         )
 
     @property

@@ -33,7 +33,7 @@ def patch_scores(
     if stored is not None:
         return list(stored["rows"])
     names = bench.loader.patch_names()
-    samples = [s for s in map(bench.loader.load, names) if s.lines is not None]
+    samples = [s for s in map(bench.loaded, names) if s.lines is not None]
     rows = score_patches(
         refiner,
         segmenter,
