@@ -6,6 +6,7 @@ folder is on the path, or because ``scripts/bench`` puts it there.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import cv2
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from linerefine.samples import Sample
 
-__all__ = ["SHAPES", "Row", "drawn", "first_logits", "peak_mib", "show"]
+__all__ = ["SHAPES", "Row", "drawn", "first_logits", "peak_mib", "show", "status_kib"]
 
 Row: TypeAlias = dict[str, Any]
 """One measurement: ``what``, ``value``, ``unit``."""
@@ -74,10 +75,21 @@ def first_logits(lines: NDArray[np.bool_], seed: int = 0) -> NDArray[np.float32]
 
 
 def peak_mib() -> float:
-    """Return the most memory that this process has held, in MiB."""
-    import resource
+    """Return the most memory that this process has held, in MiB; nan if the system does not say.
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    Not ``ru_maxrss``: on Linux a child's begins with its parent's.
+    """
+    return status_kib("VmHWM") / 1024
+
+
+def status_kib(field: str) -> float:
+    """Return a size that Linux keeps of this process, in KiB; nan elsewhere."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{field}:"):
+                return float(line.split()[1])
+    return float("nan")
 
 
 def show(rows: list[Row]) -> None:
