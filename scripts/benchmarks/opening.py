@@ -17,8 +17,8 @@ from time import perf_counter
 
 import numpy as np
 import tifffile
-
 from drawn import Row, drawn, first_logits, peak_mib, show, status_kib
+
 from linerefine import Operation, Stroke
 from linerefine.refiners.manual import Manual
 from linerefine.session import RefinementSession
