@@ -11,8 +11,6 @@ from typing import NoReturn
 
 import safetensors
 import safetensors.torch
-import segmentation_models_pytorch as smp
-import timm
 from pydantic import ValidationError
 from torch import Tensor, nn
 
@@ -229,6 +227,8 @@ def load_segmenter(path: Path) -> Segmenter:
 
 def _create(config: NetworkConfig, channels: int, weights: str | None) -> nn.Module:
     """Return the smp model, with errors a user can act on."""
+    import segmentation_models_pytorch as smp  # five seconds: not before a network is built
+
     architecture = config.architecture.lower()
     _check_architecture(config, architecture)
     _check_encoder(config.encoder)
@@ -259,6 +259,8 @@ def _create(config: NetworkConfig, channels: int, weights: str | None) -> nn.Mod
 
 
 def _check_architecture(config: NetworkConfig, architecture: str) -> None:
+    import segmentation_models_pytorch as smp
+
     known = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
     if architecture not in known:
         _refuse("architecture", config.architecture, known, known)
@@ -280,6 +282,9 @@ def _check_architecture(config: NetworkConfig, architecture: str) -> None:
 
 
 def _check_encoder(name: str) -> None:
+    import segmentation_models_pytorch as smp
+    import timm
+
     own = sorted(smp.encoders.encoders)
     if name in own or (name.startswith("tu-") and timm.is_model(name[3:])):
         return
@@ -290,6 +295,8 @@ def _check_encoder(name: str) -> None:
 def _check_weights(encoder: str, weights: str | None) -> None:
     if weights is None or encoder.startswith("tu-"):
         return  # timm encoders have one set of weights, whatever it is called
+    import segmentation_models_pytorch as smp
+
     known = sorted(smp.encoders.encoders[encoder]["pretrained_settings"])
     if weights not in known:
         _refuse(f"pretrained weights of encoder '{encoder}'", weights, known, known)
