@@ -8,19 +8,20 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 from drawn import Row, drawn, first_logits, show
+from numpy.typing import NDArray
 
-from linerefine.chance import stream
 from linerefine.config import AugmentationConfig, TilingConfig
-from linerefine.samples import Target
+from linerefine.samples import Sample
 from linerefine.simulators.longest import Longest
+from linerefine.training.augmentation import Patch
 from linerefine.training.data import TrainingPatches
-from linerefine.training.simulation import draw_hints
+from linerefine.training.strokes import Drawer, DrawingPool
 
-__all__ = ["patches_by_stage", "patches_by_workers"]
+__all__ = ["patches_by_stage", "patches_by_workers", "strokes_by_workers"]
 
 KINDS = {
     "mirror 2.4 MP, 192": (2, 1, TilingConfig(patch=192, train_rows=512, train_cols=512)),
@@ -47,24 +48,10 @@ def patches_by_stage(seconds: float = 2.0) -> list[Row]:
     """Return patches per second of one process: cut, augmented, strokes drawn as well."""
     rows: list[Row] = []
     for kind, (megapixels, channels, tiling) in KINDS.items():
-        sample = drawn(megapixels, channels)
-        plain = TrainingPatches([sample], tiling, PLAIN)
-        changed = TrainingPatches([sample], tiling)
-        batch = [changed.patch(0, index) for index in range(16)]
-        initial = [first_logits(patch.lines, index) for index, patch in enumerate(batch)]
-        simulator = Longest()
-
-        def strokes(number: int) -> object:
-            index = number % len(batch)
-            target = Target(batch[index].lines, batch[index].roi)  # noqa: B023
-            return draw_hints(simulator, initial[index], target, stream(0, number))  # noqa: B023
-
-        stages = {
-            "cut": lambda number: plain.patch(0, number),  # noqa: B023
-            "cut and augmented": lambda number: changed.patch(0, number),  # noqa: B023
-            "strokes alone": strokes,
+        found = {
+            stage: rate(one, seconds)
+            for stage, one in _stages(drawn(megapixels, channels), tiling).items()
         }
-        found = {stage: rate(one, seconds) for stage, one in stages.items()}
         found["all"] = 1 / (1 / found["cut and augmented"] + 1 / found["strokes alone"])
         rows += [
             {"what": f"{kind}: {stage}", "value": value, "unit": "patches/s"}
@@ -73,8 +60,26 @@ def patches_by_stage(seconds: float = 2.0) -> list[Row]:
     return rows
 
 
+def _stages(sample: Sample, tiling: TilingConfig) -> dict[str, Callable[[int], object]]:
+    plain = TrainingPatches([sample], tiling, PLAIN)
+    changed = TrainingPatches([sample], tiling)
+    batch = _masks([changed.patch(0, index) for index in range(16)])
+    drawer = Drawer(Longest(), 0, 1, overwrite=True)
+    return {
+        "cut": lambda number: plain.patch(0, number),
+        "cut and augmented": lambda number: changed.patch(0, number),
+        "strokes alone": lambda number: drawer.hints(*batch[:, number % 16], 0, number, 0),
+    }
+
+
+def _masks(patches: list[Patch]) -> NDArray[np.bool_]:
+    """Return first predictions, lines and ROI, shape (3, B, P, P)."""
+    found = [(first_logits(p.lines, i) > 0, p.lines, p.roi) for i, p in enumerate(patches)]
+    return np.array(found).swapaxes(0, 1)
+
+
 def patches_by_workers(
-    counts: tuple[int, ...] = (0, 1, 2, 4), batch_size: int = 32, batches: int = 12
+    counts: tuple[int, ...] = (0, 1, 2), batch_size: int = 32, batches: int = 12
 ) -> list[Row]:
     """Return patches per second of whole batches by number of worker processes."""
     rows: list[Row] = []
@@ -92,6 +97,61 @@ def patches_by_workers(
     return rows
 
 
+def strokes_by_workers(
+    counts: tuple[int, ...] = (0, 1, 2), batch_size: int = 32, batches: int = 12
+) -> list[Row]:
+    """Return how many patches per second get strokes, and for how long a step waits for them.
+
+    A step is a pause of 100 ms, in which a GPU would learn.
+    """
+    rows: list[Row] = []
+    source = TrainingPatches([drawn(15)], TilingConfig())
+    masks = _masks([source.patch(0, index) for index in range(batch_size)])
+    drawer = Drawer(Longest(), 0, 1, overwrite=True)
+    for workers in counts:
+        seconds, waits = _stroked(drawer, masks, workers, batches)
+        what = f"strokes on batches of {batch_size}, {workers} workers"
+        value = batch_size * batches / seconds
+        rows += [
+            {"what": what, "value": value, "unit": "patches/s"},
+            {"what": f"{what}, a step of 100 ms waits", "value": 1000 * waits, "unit": "ms"},
+        ]
+    return rows
+
+
+def _stroked(
+    drawer: Drawer, masks: NDArray[np.bool_], workers: int, batches: int
+) -> tuple[float, float]:
+    """Return seconds for all batches one after the other, and the median wait beside steps."""
+    if workers == 0:
+        started = perf_counter()
+        for step in range(batches):
+            for index in range(masks.shape[1]):
+                drawer.hints(*masks[:, index], 0, step, index)
+        taken = perf_counter() - started
+        return taken, taken / batches
+    pool = DrawingPool(drawer, workers)
+    try:
+        pool.draw(*masks, 0, 0)()  # the processes are up
+        started = perf_counter()
+        for waiting in [pool.draw(*masks, 0, step) for step in range(batches)]:
+            waiting()
+        return perf_counter() - started, float(np.median(_waits(pool, masks, batches)))
+    finally:
+        pool.close()
+
+
+def _waits(pool: DrawingPool, masks: NDArray[np.bool_], batches: int) -> list[float]:
+    waits, ahead = [], pool.draw(*masks, 0, 0)
+    for step in range(1, batches):
+        now, ahead = ahead, pool.draw(*masks, 0, step)
+        sleep(0.1)
+        started = perf_counter()
+        now()
+        waits.append(perf_counter() - started)
+    ahead()
+    return waits
+
+
 if __name__ == "__main__":
-    np.set_printoptions(precision=3)
-    show([*patches_by_stage(), *patches_by_workers()])
+    show([*patches_by_stage(), *patches_by_workers(), *strokes_by_workers()])

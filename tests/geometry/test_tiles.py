@@ -269,3 +269,25 @@ def test_importing_geometry_and_metrics_imports_nothing_slow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    st.tuples(st.integers(-25, 25), st.integers(-25, 25)),
+    st.tuples(st.integers(1, 12), st.integers(1, 12)),
+)
+def test_a_crop_is_looked_up_pixel_by_pixel(shape, corner, size):
+    def stands_for(index, length):
+        """Return which pixel of the image stands at an index of its axis."""
+        last = length - 1
+        return last - abs(last - abs(index)) if length > 1 else 0
+
+    tile = Tile(*corner, corner[0] + size[0], corner[1] + size[1])
+    image = np.arange(shape[0] * shape[1]).reshape(shape)
+    rows, cols = (
+        [stands_for(i, n) for i in range(start, start + count)]
+        if start >= 1 - n and start + count <= 2 * n - 1
+        else np.clip(range(start, start + count), 0, n - 1)
+        for start, count, n in zip(corner, size, shape, strict=True)
+    )
+    np.testing.assert_array_equal(crop(image, tile), image[np.ix_(rows, cols)])
