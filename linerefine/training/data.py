@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -25,9 +28,17 @@ from linerefine.types import Mask, Tile
 
 __all__ = ["Batch", "TrainingPatches", "ValidationPatches"]
 
+log = logging.getLogger(__name__)
+
 ATTEMPTS = 20
 """Random places tried before a patch is laid around a random line pixel."""
 
+
+SHARED_MEMORY = Path("/dev/shm")
+"""What worker processes hand batches over in; 64 MB by default in many containers."""
+
+BATCHES_HELD = 3
+"""Batches of one worker that may lie there at once."""
 
 _WHOLE = (slice(None), slice(None))
 
@@ -137,6 +148,9 @@ class TrainingPatches:
         # A rotation may turn the only line out of the patch; such a patch teaches nothing.
         return patch if patch.is_annotated else cut(sample, tile, change.without_affine())
 
+    def _patch_bytes(self) -> int:
+        return self.size * self.size * (4 * self.channels + 2)
+
     def _counts(self, place: _Place) -> NDArray[np.int64]:
         """Return how many annotated pixels the rows of a tile hold, summed from the top."""
         if place not in self._known_counts:
@@ -166,14 +180,15 @@ class TrainingPatches:
         epoch, step : int
             Where to begin.
         workers : int
-            Processes that read ahead; 0 reads in this one.
+            Processes that read ahead; 0 reads in this one. Fewer, with a
+            warning, where shared memory is too small for so many.
         pinned : bool
             Put batches where a GPU can fetch them while it computes.
         """
         loader: DataLoader[Patch] = DataLoader(
             _Keyed(self),
             batch_sampler=_Keys(batch_size, steps, epoch, step),
-            num_workers=workers,
+            num_workers=_fitting(workers, batch_size * self._patch_bytes()),
             collate_fn=_collate,
             pin_memory=pinned,
             worker_init_fn=_quiet_worker,
@@ -282,6 +297,21 @@ def _collate(patches: list[Patch]) -> Batch:
         torch.from_numpy(np.stack([patch.lines for patch in patches])[:, None]),
         torch.from_numpy(np.stack([patch.roi for patch in patches])[:, None]),
     )
+
+
+def _fitting(workers: int, batch_bytes: int) -> int:
+    """Return how many workers may hand over batches through shared memory at a time."""
+    if workers == 0 or not SHARED_MEMORY.is_dir():
+        return workers
+    free = shutil.disk_usage(SHARED_MEMORY).free
+    most = free // (BATCHES_HELD * batch_bytes)
+    if most < workers:
+        log.warning(
+            "%s has %d MiB free, too few for %d processes to hand over batches; %d read. In "
+            "containers give it more, for example docker run --shm-size=1g.",
+            *(SHARED_MEMORY, free >> 20, workers, most),
+        )
+    return min(workers, most)
 
 
 def _quiet_worker(_: int) -> None:

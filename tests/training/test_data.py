@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from linerefine.config import AugmentationConfig, TilingConfig
 from linerefine.errors import DataError
 from linerefine.samples import Sample
+from linerefine.training import data
 from linerefine.training.data import TrainingPatches, ValidationPatches, _pick
 
 
@@ -216,3 +217,15 @@ def test_a_line_pixel_is_picked_as_from_the_list_of_all(seed):
         pick = int(np.random.default_rng(again).integers(rows.size))
         found = _pick(lines, roi, counts, np.random.default_rng(again))
         assert found == (rows[pick], cols[pick])
+
+
+def test_no_more_workers_than_shared_memory_holds_batches_of(tmp_path, monkeypatch, caplog):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(data, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(data.shutil, "disk_usage", lambda _: usage)
+    assert [data._fitting(2, 150), data._fitting(0, 9999)] == [2, 0]
+    assert not caplog.records
+    assert [data._fitting(4, 150), data._fitting(4, 334)] == [2, 0]
+    assert "too few for 4 processes" in caplog.text
+    monkeypatch.setattr(data, "SHARED_MEMORY", tmp_path / "absent")
+    assert data._fitting(4, 334) == 4
