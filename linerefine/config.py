@@ -126,8 +126,19 @@ class TrainingConfig(Options):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="'auto': fp16 on CUDA, bf16 on CPUs that have it, else fp32."
     )
-    workers: int = Field(0, ge=0, description="Processes that read patches; 0: the main one.")
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        "auto",
+        description="Processes that read patches, and as many that draw strokes; 0: the main "
+        "one. 'auto': on CUDA half the cores, eight at most, else 0.",
+    )
     checkpoint_seconds: float = Field(60.0, gt=0, description="Longest time between checkpoints.")
+
+    def data_workers(self, device: str, cores: int) -> int:
+        """Return how many processes read patches, by kind of device and number of cores."""
+        if self.workers != "auto":
+            return self.workers
+        # On a CPU the network wants every core, and takes far longer than its data.
+        return min(max(cores // 2, 1), 8) if device == "cuda" else 0
 
 
 class SessionConfig(Options):
@@ -239,6 +250,9 @@ class ExperimentConfig(Options):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(
         None, ge=1, description="Threads of the numeric libraries; None: one per physical core."
+    )
+    image_memory: float = Field(
+        0.25, ge=0, le=1, description="Share of the memory that images read once may go on filling."
     )
 
 

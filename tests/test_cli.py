@@ -114,6 +114,7 @@ class TestProgram:
             "score",
             "ui",
             "config",
+            "cache",
         ]
         assert done.code == 0
 
@@ -389,7 +390,7 @@ class TestRun:
         store = f"sqlite:///{(tmp_path / 'runs' / 'mlflow.db').as_posix()}"
         assert done.err.splitlines()[0] == (
             f"folder: profile quick, protocol default, refiners unet, manual, simulator longest, "
-            f"2 repeats, seed 5, device auto; run folder {folder}; MLflow {store}"
+            f"2 repeats, seed 5, device auto, 0 data workers; run folder {folder}; MLflow {store}"
         )
         assert done.out.splitlines() == [
             "Sessions",

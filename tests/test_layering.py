@@ -17,6 +17,7 @@ PLUGINS = ("linerefine_etruscan_mirrors", "linerefine_retina_demo")
 PUBLIC_MODULES = {
     "linerefine",
     "linerefine.cache",
+    "linerefine.caches",
     "linerefine.config",
     "linerefine.errors",
     "linerefine.evaluation.effort",

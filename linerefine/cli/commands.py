@@ -39,6 +39,13 @@ config_app = typer.Typer(
     name="config", help="Look at settings.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(config_app)
+cache_app = typer.Typer(
+    name="cache",
+    help="Show or clear what is kept on disk.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+app.add_typer(cache_app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -243,6 +250,28 @@ def config_show(
         backend=backend,
     )
     config_command(experiment, options, blocked=block or ())
+
+
+@cache_app.callback()
+def _cache(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show what is kept on disk because it can be made again, and how large it is."""
+    if context.invoked_subcommand is None:
+        from linerefine.cli.caching import cache_command
+
+        cache_command(as_json=as_json)
+
+
+@cache_app.command("clear", short_help="Remove what can be made again.")
+def cache_clear(
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PART]...", show_default=False, help="As listed; none: all."),
+    ] = None,
+) -> None:
+    """Remove what is kept; refused while a run uses it."""
+    from linerefine.cli.caching import clear_command
+
+    clear_command(parts or ())
 
 
 @app.command(short_help="Score masks against references.")

@@ -9,7 +9,7 @@ from linerefine.cli.output import complain, print_json, say
 from linerefine.cli.plugins import usable_registry
 from linerefine.registry import PluginInfo, Registry
 
-__all__ = ["config_command", "plugins_command"]
+__all__ = ["columns", "config_command", "plugins_command"]
 
 
 def plugins_command(*, as_json: bool, blocked: Collection[str]) -> None:
@@ -21,9 +21,9 @@ def plugins_command(*, as_json: bool, blocked: Collection[str]) -> None:
         return
     rows = [("name", "version", "provides")]
     rows += [(info.name, info.version, _provides(info)) for info in infos]
-    say(_columns(rows))
+    say(columns(rows))
     for kind, summaries in _summaries(registry).items():
-        lines = _columns(list(summaries.items()), indent="  ") if summaries else "  none"
+        lines = columns(list(summaries.items()), indent="  ") if summaries else "  none"
         say(f"\n{kind}\n{lines}")
     for problem in dict.fromkeys(info.problem for info in infos if info.problem):
         complain(f"warning: {problem}")
@@ -73,7 +73,7 @@ def _provides(info: PluginInfo) -> str:
     return " · ".join(parts)
 
 
-def _columns(rows: Sequence[Sequence[str]], indent: str = "") -> str:
+def columns(rows: Sequence[Sequence[str]], indent: str = "") -> str:
     """Return rows as aligned columns; the last one is as long as it is."""
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     lines = [

@@ -18,6 +18,7 @@ from linerefine.cli.stopped import Stopped
 from linerefine.config import ExperimentConfig
 from linerefine.configure import cuda_is_available, resolve
 from linerefine.errors import DeviceError, RunError
+from linerefine.machine import usable_cores
 
 if TYPE_CHECKING:
     from linerefine.events import Observer
@@ -253,6 +254,12 @@ def _store(config: ExperimentConfig, folder: Path) -> str:
     return sqlite_uri(folder.absolute().parent / "mlflow.db")
 
 
+def _data_workers(config: ExperimentConfig) -> int:
+    """Return how many processes will feed training, as far as is known before torch is there."""
+    on_gpu = config.device == "cuda" or (config.device == "auto" and cuda_is_available())
+    return config.training.data_workers("cuda" if on_gpu else "cpu", usable_cores())
+
+
 def _plan(
     experiment: str, config: ExperimentConfig, folder: Path, uri: str, *, resumed: bool
 ) -> str:
@@ -266,6 +273,7 @@ def _plan(
         f"{config.evaluation.repeats} repeats",
         f"seed {config.seed}",
         f"device {config.device}",
+        f"{_data_workers(config)} data workers",
     ]
     verb = "going on in" if resumed else "run folder"
     store = f"; MLflow {uri}" if uri else "; not recorded in MLflow"

@@ -71,7 +71,7 @@ class _Content:
 
 
 @contextlib.contextmanager
-def pack(bench: Bench, threads: int | None) -> Iterator[Parcel]:
+def pack(bench: Bench, threads: int | None, *, siblings: int = 1) -> Iterator[Parcel]:
     """Give a parcel that is good for the length of a block.
 
     Parameters
@@ -81,6 +81,8 @@ def pack(bench: Bench, threads: int | None) -> Iterator[Parcel]:
     threads : int or None
         Threads of the numeric libraries in each process; None leaves the
         number to the machine there.
+    siblings : int
+        Processes that share one machine's memory for images.
 
     Raises
     ------
@@ -89,7 +91,12 @@ def pack(bench: Bench, threads: int | None) -> Iterator[Parcel]:
     """
     folder = bench.folder.path.absolute()
     device = "cuda" if bench.device.type == "cuda" else "cpu"
-    config = bench.config.model_copy(update={"threads": threads, "device": device})
+    own = {
+        "threads": threads,
+        "device": device,
+        "image_memory": bench.config.image_memory / siblings,
+    }
+    config = bench.config.model_copy(update=own)
     content = _Content(config, bench.registry, bench.simulator, folder, Path.cwd(), _versions())
     try:
         packed = cloudpickle.dumps(content)

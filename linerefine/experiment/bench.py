@@ -10,6 +10,7 @@ import torch
 from linerefine.config import ExperimentConfig
 from linerefine.experiment.fast import FastNetworks, session_calls
 from linerefine.experiment.folder import RunFolder
+from linerefine.experiment.loaded import Loaded
 from linerefine.experiment.notifier import Notifier
 from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
 from linerefine.models.device import resolve_device, set_threads
@@ -32,6 +33,8 @@ class Bench:
     metrics: Mapping[str, Metric]
     notify: Notifier
     fast: FastNetworks
+    loaded: Loaded
+    """The loader's samples: whoever needs one asks here, so that none is decoded twice."""
     group: Group = ALONE
 
     @classmethod
@@ -70,16 +73,18 @@ class Bench:
         set_threads(config.threads)
         device = resolve_device(config.device)
         group.share(config.training.batch_size)  # refused now, not after the first hour
+        loader = registry.make_loader(config.loader)
         return cls(
             config=config,
             registry=registry,
             folder=folder,
             device=device,
-            loader=registry.make_loader(config.loader),
+            loader=loader,
             simulator=registry.make_simulator(config.simulator),
             metrics={part.name: registry.make_metric(part) for part in config.metrics},
             notify=notify,
             fast=FastNetworks(config.inference, device, notify, folder if records else None),
+            loaded=Loaded.within_share(loader.load, config.image_memory),
             group=group,
         )
 

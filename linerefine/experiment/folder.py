@@ -104,8 +104,10 @@ class RunFolder:
     def _check_same(self, config: ExperimentConfig) -> None:
         theirs, ours = load_config(self.config).model_dump(), config.model_dump()
         # Where and how fast a run is computed may change half-way; what it computes may not.
-        for ignored in ("tracking", "device", "threads"):
-            theirs.pop(ignored), ours.pop(ignored)
+        for settings in (theirs, ours):
+            for ignored in ("tracking", "device", "threads", "image_memory"):
+                settings.pop(ignored)
+            settings["training"].pop("workers")
         changed = sorted(_differences(theirs, ours))
         if changed:
             msg = (

@@ -70,7 +70,7 @@ def annotated(bench: Bench, split: str) -> list[Sample]:
     samples = []
     for done, name in enumerate(names):
         bench.notify.progress(f"reading {split} images", done, len(names))
-        sample = bench.loader.load(name)
+        sample = bench.loaded(name)
         if sample.lines is not None:
             samples.append(sample)
     bench.notify.progress(f"reading {split} images", len(names), len(names))
@@ -83,7 +83,7 @@ def annotated(bench: Bench, split: str) -> list[Sample]:
 def targets(bench: Bench) -> Iterator[Target]:
     """Yield the targets of the training split, one at a time."""
     for name in bench.loader.names("train"):
-        target = bench.loader.load(name).target
+        target = bench.loaded(name).target
         if target is not None:
             yield target
 

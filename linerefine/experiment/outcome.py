@@ -15,7 +15,6 @@ from linerefine.events import ArtifactWritten
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.networks import first_prediction, fit_result
 from linerefine.experiment.patches import summarise_patches
-from linerefine.experiment.pictures import draw_pictures
 from linerefine.experiment.sessions import test_samples
 from linerefine.hooks import Experiment
 from linerefine.models.segmenter import Segmenter
@@ -132,6 +131,8 @@ def write_outcome(bench: Bench, experiment: Experiment, result: RunResult) -> Ru
     result : RunResult
         The same with its report.
     """
+    from linerefine.experiment.pictures import draw_pictures  # matplotlib: only at the end
+
     folder, notify = bench.folder, bench.notify
     for name, frame in (("rounds", result.rounds), ("patches", result.patches)):
         if not frame.empty:

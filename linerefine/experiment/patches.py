@@ -23,7 +23,7 @@ def patch_scores(
     """Return one row of scores per pass over the patches."""
     config = bench.config
     names = bench.loader.patch_names()
-    samples = [s for s in map(bench.loader.load, names) if s.lines is not None]
+    samples = [s for s in map(bench.loaded, names) if s.lines is not None]
     patches = ValidationPatches(samples, config.tiling, None)
     with (
         bench.fast.running("segmenter", segmenter, len(patches)),

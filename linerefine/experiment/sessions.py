@@ -175,7 +175,7 @@ def session_for(bench: Bench, refiner: Refiner, sample: Sample) -> RefinementSes
 def test_samples(bench: Bench) -> Iterator[Sample]:
     """Yield the annotated samples of the test split, one at a time."""
     for name in bench.loader.names("test"):
-        sample = bench.loader.load(name)
+        sample = bench.loaded(name)
         if sample.lines is not None:
             yield sample
 

@@ -7,10 +7,8 @@ no difference which process of which machine does a unit, or how often.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from linerefine.events import SessionKey
 from linerefine.experiment.bench import Bench
@@ -18,14 +16,8 @@ from linerefine.experiment.patches import patch_scores
 from linerefine.experiment.sessions import Played, play
 from linerefine.experiment.stored import stored_refiner, stored_segmenter
 from linerefine.refiners.base import Refiner
-from linerefine.samples import Sample
 
 __all__ = ["PatchScores", "PatchWork", "Result", "SessionWork", "Unit", "Worker"]
-
-T = TypeVar("T")
-
-SAMPLES_KEPT = 2
-"""Consecutive units are mostly about one image, which is not decoded again."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +55,11 @@ Result: TypeAlias = Played | PatchScores
 
 
 class Worker:
-    """Does units at a bench; keeps the last refiner and the last few samples at hand."""
+    """Does units at a bench; keeps the last refiner at hand."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._refiners: OrderedDict[str, Refiner] = OrderedDict()
-        self._samples: OrderedDict[str, Sample] = OrderedDict()
+        self._at_hand: tuple[str, Refiner] | None = None
 
     def do(self, unit: Unit) -> Result:
         """Return what a unit leads to; the same for whoever does it.
@@ -80,7 +71,7 @@ class Worker:
         """
         match unit:
             case SessionWork(key):
-                sample = _recalled(self._samples, key.image, self._bench.loader.load, SAMPLES_KEPT)
+                sample = self._bench.loaded(key.image)
                 return play(self._bench, key, self._refiner(key.refiner), sample)
             case PatchWork(name):
                 segmenter = stored_segmenter(self._bench)
@@ -88,14 +79,6 @@ class Worker:
                 return PatchScores(name, rows)
 
     def _refiner(self, name: str) -> Refiner:
-        return _recalled(self._refiners, name, lambda n: stored_refiner(self._bench, n), 1)
-
-
-def _recalled(kept: OrderedDict[str, T], name: str, make: Callable[[str], T], most: int) -> T:
-    """Return what is kept under a name, or make it and forget the oldest."""
-    if name not in kept:
-        while len(kept) >= most:
-            kept.popitem(last=False)
-        kept[name] = make(name)
-    kept.move_to_end(name)
-    return kept[name]
+        if self._at_hand is None or self._at_hand[0] != name:
+            self._at_hand = name, stored_refiner(self._bench, name)
+        return self._at_hand[1]

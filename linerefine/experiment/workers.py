@@ -19,7 +19,7 @@ from linerefine.errors import RunError
 from linerefine.experiment.away import Failure, Parcel, do_away, leave_signals_to_parent, pack
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.work import Result, Unit, Worker
-from linerefine.models.device import available_cores
+from linerefine.machine import usable_cores
 
 if TYPE_CHECKING:
     from loky import ProcessPoolExecutor
@@ -82,9 +82,12 @@ class Processes(Workers):
         if not units:
             return
         jobs = min(self._jobs, len(units))
-        threads = bench.config.threads or max(1, available_cores() // self._jobs)
+        threads = bench.config.threads or max(1, usable_cores() // self._jobs)
         bench.notify.note(*_plan(bench, jobs, threads))
-        with pack(bench, threads) as parcel, _processes(jobs, threads) as executor:
+        with (
+            pack(bench, threads, siblings=jobs) as parcel,
+            _processes(jobs, threads) as executor,
+        ):
             yield from collect(executor, parcel, units)
 
 
@@ -157,7 +160,7 @@ def _interrupts_ignored() -> Iterator[None]:
 def _plan(bench: Bench, jobs: int, threads: int) -> tuple[str, str]:
     """Return what will happen, in words, and whether it is a warning."""
     said = f"{jobs} jobs at a time, {threads} thread{'s' if threads > 1 else ''} each"
-    cores = available_cores()
+    cores = usable_cores()
     if bench.device.type == "cuda":
         return f"{said}; all of them share one GPU, each with its own copy of the networks", "info"
     if jobs * threads > cores:

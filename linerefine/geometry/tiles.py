@@ -100,11 +100,11 @@ def crop(array: NDArray[Scalar], tile: Tile) -> NDArray[Scalar]:
         raise ShapeError(msg)
     if tile.clipped((array.shape[-2], array.shape[-1])) == tile:
         return array[(..., *tile.index)].copy()
-    rows = _reflected(tile.top, tile.bottom, array.shape[-2])
-    cols = _reflected(tile.left, tile.right, array.shape[-1])
-    top, left = int(rows.min()), int(cols.min())
-    needed = array[..., top : rows.max() + 1, left : cols.max() + 1]
-    return np.take(np.take(needed, rows - top, axis=-2), cols - left, axis=-1)
+    part = np.empty((*array.shape[:-2], *tile.shape), dtype=array.dtype)
+    for to_rows, from_rows in _runs(tile.top, tile.bottom, array.shape[-2]):
+        for to_cols, from_cols in _runs(tile.left, tile.right, array.shape[-1]):
+            part[..., to_rows, to_cols] = array[..., from_rows, from_cols]
+    return part
 
 
 def shown(tile: Tile, shape: tuple[int, int]) -> Tile:
@@ -128,14 +128,14 @@ def shown(tile: Tile, shape: tuple[int, int]) -> Tile:
     >>> shown(Tile(0, 6, 4, 10), (8, 8))
     Tile(top=0, left=5, bottom=4, right=8)
     """
-    rows = _reflected(tile.top, tile.bottom, shape[0])
-    cols = _reflected(tile.left, tile.right, shape[1])
     inside = tile.clipped(shape)  # the border about which is mirrored belongs to it
+    top, bottom = _extent(tile.top, tile.bottom, shape[0])
+    left, right = _extent(tile.left, tile.right, shape[1])
     return Tile(
-        min(inside.top, int(rows.min())),
-        min(inside.left, int(cols.min())),
-        max(inside.bottom, int(rows.max()) + 1),
-        max(inside.right, int(cols.max()) + 1),
+        min(inside.top, top),
+        min(inside.left, left),
+        max(inside.bottom, bottom),
+        max(inside.right, right),
     )
 
 
@@ -302,14 +302,34 @@ def _starts(length: int, size: int, stride: int, *, inside: bool) -> list[int]:
     return starts
 
 
-def _reflected(start: int, stop: int, length: int) -> NDArray[np.intp]:
-    """Return for each pixel of a tile's axis the pixel of the image that stands there."""
-    index = np.arange(start, stop)
-    last = length - 1
+def _runs(start: int, stop: int, length: int) -> list[tuple[slice, slice]]:
+    """Return which pixels of a tile's axis show which of the image, as slices of both.
+
+    Before, inside and after the image; reflected about its border pixels, or
+    the border pixel repeated where that is impossible.
+    """
+    size, last = stop - start, length - 1
+    first = min(max(-start, 0), size)
+    end = max(min(length - start, size), first)
     if start < -last or stop - 1 > 2 * last:
-        return np.clip(index, 0, last)
-    reflected: NDArray[np.intp] = last - np.abs(last - np.abs(index))
-    return reflected
+        before, after = slice(0, 1), slice(last, length)
+    else:
+        before = slice(-start, -start - first, -1)
+        lowest = 2 * last - stop
+        after = slice(2 * last - start - end, None if lowest < 0 else lowest, -1)
+    runs = [
+        (slice(0, first), before),
+        (slice(first, end), slice(start + first, start + end)),
+        (slice(end, size), after),
+    ]
+    return [(ours, theirs) for ours, theirs in runs if ours.start < ours.stop]
+
+
+def _extent(start: int, stop: int, length: int) -> tuple[int, int]:
+    """Return where the image's pixels that a tile's axis shows begin and end."""
+    shown_pixels = [range(length)[theirs] for _, theirs in _runs(start, stop, length)]
+    ends = [pixel for pixels in shown_pixels for pixel in (pixels[0], pixels[-1])]
+    return min(ends), max(ends) + 1
 
 
 def _slope(length: int, margin: int, *, start: bool, end: bool) -> NDArray[np.float64]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 
 import torch
 
 from linerefine.errors import DeviceError
+from linerefine.machine import usable_cores
 
-__all__ = ["available_cores", "describe_device", "has_native_bf16", "resolve_device", "set_threads"]
+__all__ = ["describe_device", "has_native_bf16", "resolve_device", "set_threads"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -51,16 +51,4 @@ def set_threads(count: int | None) -> None:
     More threads than cores, or spinning ones beside other load, cost a factor
     of ten and more, so the number is always set.
     """
-    torch.set_num_threads(count or available_cores() // _processes_here() or 1)
-
-
-def available_cores() -> int:
-    """Return the cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _processes_here() -> int:
-    """Return how many processes torchrun started on this machine; 1 without it."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(count or usable_cores())

@@ -11,8 +11,6 @@ from typing import Any, NoReturn
 
 import safetensors
 import safetensors.torch
-import segmentation_models_pytorch as smp
-import timm
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
@@ -238,6 +236,8 @@ def load_segmenter(path: Path) -> Segmenter:
 
 def _create(config: NetworkConfig, channels: int, weights: str | None) -> nn.Module:
     """Return the smp model, with errors a user can act on."""
+    import segmentation_models_pytorch as smp  # five seconds: not before a network is built
+
     architecture = config.architecture.lower()
     _check_architecture(config, architecture)
     _check_encoder(config.encoder)
@@ -268,6 +268,8 @@ def _create(config: NetworkConfig, channels: int, weights: str | None) -> nn.Mod
 
 
 def _check_architecture(config: NetworkConfig, architecture: str) -> None:
+    import segmentation_models_pytorch as smp
+
     known = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
     if architecture not in known:
         _refuse("architecture", config.architecture, known, known)
@@ -289,6 +291,9 @@ def _check_architecture(config: NetworkConfig, architecture: str) -> None:
 
 
 def _check_encoder(name: str) -> None:
+    import segmentation_models_pytorch as smp
+    import timm
+
     own = sorted(smp.encoders.encoders)
     if name in own or (name.startswith("tu-") and timm.is_model(name[3:])):
         return
@@ -299,6 +304,8 @@ def _check_encoder(name: str) -> None:
 def _check_weights(encoder: str, weights: str | None) -> None:
     if weights is None or encoder.startswith("tu-"):
         return  # timm encoders have one set of weights, whatever it is called
+    import segmentation_models_pytorch as smp
+
     known = sorted(smp.encoders.encoders[encoder]["pretrained_settings"])
     if weights not in known:
         _refuse(f"pretrained weights of encoder '{encoder}'", weights, known, known)

@@ -118,17 +118,26 @@ def cut(sample: Sample, tile: Tile, change: Change | None = None) -> Patch:
     reflections of the tile: what lies outside the *image* is reflected and
     does not count.
     """
-    if change is None or change.affine is None:
-        patch = _plain(sample, tile)
-    else:
-        patch = _warped(sample, tile, change.affine)
-    return patch if change is None else _turned(patch, change)
-
-
-def _plain(sample: Sample, tile: Tile) -> Patch:
     lines = sample.lines
     assert lines is not None, "patches are cut from annotated samples only"
-    return Patch(crop(sample.image, tile), crop(lines, tile), _crop_or_false(sample.roi, tile))
+    change = change or Change()
+    arrays = sample.image, lines, sample.roi
+    if change.affine is None:
+        # One copy, made when the pixels stand where they belong.
+        image, lines, roi = (_turned(view, change) for view in _seen(*arrays, tile))
+        return Patch(image.copy(), lines.copy(), roi.copy())
+    warped = _warped(*arrays, tile, change.affine)
+    return Patch(*(np.ascontiguousarray(_turned(array, change)) for array in warped))
+
+
+def _seen(
+    image: NDArray[np.float32], lines: Mask, roi: Mask, tile: Tile
+) -> tuple[NDArray[np.float32], Mask, Mask]:
+    """Return the pixels under a tile; views where it lies inside the image."""
+    if tile.clipped(lines.shape) == tile:
+        # A memory map's own slices are slow to make.
+        return np.asarray(image)[(..., *tile.index)], lines[tile.index], roi[tile.index]
+    return crop(image, tile), crop(lines, tile), _crop_or_false(roi, tile)
 
 
 def _crop_or_false(mask: Mask, tile: Tile) -> Mask:
@@ -140,41 +149,50 @@ def _crop_or_false(mask: Mask, tile: Tile) -> Mask:
     return result
 
 
-def _warped(sample: Sample, tile: Tile, affine: NDArray[np.float64]) -> Patch:
+def _warped(
+    image: NDArray[np.float32], lines: Mask, roi: Mask, tile: Tile, affine: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], Mask, Mask]:
     size = tile.shape[0]
     half = (size - 1) / 2
     corners = np.array([[x, y, 1.0] for x in (-half, half) for y in (-half, half)])
     reach = math.ceil(np.abs(corners @ affine.T).max() - half) + 2
     around = Tile(tile.top - reach, tile.left - reach, tile.bottom + reach, tile.right + reach)
-    source = _plain(sample, around)
     linear, offset = affine[:, :2], affine[:, 2]
-    # From patch pixel (x, y), origin top left, to pixel of `source`, origin top left.
+    # From patch pixel (x, y), origin top left, to pixel of `around`, origin top left.
     matrix = np.column_stack([linear, offset + half + reach - linear @ (half, half)])
-    return Patch(
-        np.stack([_warp(channel, matrix, size, cv2.INTER_LINEAR) for channel in source.image]),
-        _warp(source.lines.view(np.uint8), matrix, size, cv2.INTER_NEAREST).view(bool),
-        _warp(source.roi.view(np.uint8), matrix, size, cv2.INTER_NEAREST).view(bool),
-    )
+    # A compact copy: on a view of a large image each row lies on a page of its own, and
+    # going through it askew takes half as long again.
+    image, lines, roi = crop(image, around), crop(lines, around), _crop_or_false(roi, around)
+    warped = np.empty((len(image), size, size), dtype=np.float32)
+    for source, result in zip(image, warped, strict=True):
+        _warp(source, matrix, cv2.INTER_LINEAR, result)
+    return warped, _warped_mask(lines, matrix, size), _warped_mask(roi, matrix, size)
 
 
-def _warp(array: np.ndarray, matrix: NDArray[np.float64], size: int, mode: int) -> np.ndarray:
-    return cv2.warpAffine(
-        array,
+def _warped_mask(mask: Mask, matrix: NDArray[np.float64], size: int) -> Mask:
+    if mask.all():  # most regions of interest: nothing but True can come of it
+        return np.ones((size, size), dtype=bool)
+    result = np.empty((size, size), dtype=bool)
+    _warp(mask.view(np.uint8), matrix, cv2.INTER_NEAREST, result.view(np.uint8))
+    return result
+
+
+def _warp(source: np.ndarray, matrix: NDArray[np.float64], mode: int, result: np.ndarray) -> None:
+    """Fill `result` from `source`, which may be a view."""
+    cv2.warpAffine(
+        source,
         matrix,
-        (size, size),
+        result.shape,
+        dst=result,
         flags=mode | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )
 
 
-def _turned(patch: Patch, change: Change) -> Patch:
-    return Patch(*(_turn(array, change) for array in (patch.image, patch.lines, patch.roi)))
-
-
-def _turn(array: np.ndarray, change: Change) -> np.ndarray:
-    """Flip and turn the last two axes; the result is contiguous and shares no memory."""
+def _turned(array: np.ndarray, change: Change) -> np.ndarray:
+    """Return a view, its last two axes flipped and turned."""
     if change.flip_rows:
         array = array[..., ::-1, :]
     if change.flip_cols:
         array = array[..., ::-1]
-    return np.array(np.rot90(array, change.turns, axes=(-2, -1)), order="C")
+    return np.rot90(array, change.turns, axes=(-2, -1))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -25,8 +28,19 @@ from linerefine.types import Mask, Tile
 
 __all__ = ["Batch", "TrainingPatches", "ValidationPatches"]
 
+log = logging.getLogger(__name__)
+
 ATTEMPTS = 20
 """Random places tried before a patch is laid around a random line pixel."""
+
+
+SHARED_MEMORY = Path("/dev/shm")
+"""What worker processes hand batches over in; 64 MB by default in many containers."""
+
+BATCHES_HELD = 3
+"""Batches of one worker that may lie there at once."""
+
+_WHOLE = (slice(None), slice(None))
 
 
 class Batch(NamedTuple):
@@ -49,7 +63,8 @@ class Batch(NamedTuple):
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device, channels last."""
         image = self.image.to(device, memory_format=torch.channels_last, non_blocking=True)
-        return Batch(image, self.lines.to(device), self.roi.to(device), self.first)
+        lines, roi = (mask.to(device, non_blocking=True) for mask in (self.lines, self.roi))
+        return Batch(image, lines, roi, self.first)
 
 
 @dataclass(frozen=True)
@@ -103,6 +118,7 @@ class TrainingPatches:
         self._seed = seed
         self._per_tile = tiling.patches_per_tile
         self.size = tiling.patch
+        self._known_counts: dict[_Place, NDArray[np.int64]] = {}
         self._ordered: tuple[tuple[int, int], NDArray[np.intp]] = (-1, -1), np.zeros(0, np.intp)
         self._places = [
             _Place(index, tile)
@@ -130,11 +146,22 @@ class TrainingPatches:
         place = self._places[int(self._order(epoch, index // len(self))[index % len(self)])]
         sample = self._samples[place.sample]
         rng = stream(self._seed, "patch", epoch, index)
-        tile = _draw_tile(sample, place.tile, self.size, rng)
+        tile = _draw_tile(sample, place.tile, self.size, self._counts(place), rng)
         change = draw_change(self._augmentation, self.size, rng)
         patch = cut(sample, tile, change)
         # A rotation may turn the only line out of the patch; such a patch teaches nothing.
         return patch if patch.is_annotated else cut(sample, tile, change.without_affine())
+
+    def _patch_bytes(self) -> int:
+        return self.size * self.size * (4 * self.channels + 2)
+
+    def _counts(self, place: _Place) -> NDArray[np.int64]:
+        """Return how many annotated pixels the rows of a tile hold, summed from the top."""
+        if place not in self._known_counts:
+            index = place.tile.index
+            annotated = _annotated(self._samples[place.sample], index)
+            self._known_counts[place] = annotated.sum(axis=1).cumsum()
+        return self._known_counts[place]
 
     def batches(
         self,
@@ -145,6 +172,7 @@ class TrainingPatches:
         step: int = 0,
         workers: int = 0,
         share: range | None = None,
+        pinned: bool = False,
     ) -> Iterator[Batch]:
         """Yield batches without end, `steps` per epoch, beginning anywhere.
 
@@ -157,16 +185,20 @@ class TrainingPatches:
         epoch, step : int
             Where to begin.
         workers : int
-            Processes that read ahead; 0 reads in this one.
+            Processes that read ahead; 0 reads in this one. Fewer, with a
+            warning, where shared memory is too small for so many.
         share : range, optional
             Which patches of every batch to read; by default all.
+        pinned : bool
+            Put batches where a GPU can fetch them while it computes.
         """
         share = range(batch_size) if share is None else share
         loader: DataLoader[Patch] = DataLoader(
             _Keyed(self),
             batch_sampler=_Keys(batch_size, steps, epoch, step, share),
-            num_workers=workers,
+            num_workers=_fitting(workers, len(share) * self._patch_bytes()),
             collate_fn=_collate,
+            pin_memory=pinned,
             worker_init_fn=_quiet_worker,
             # Without a generator of its own the loader draws from torch's global one.
             generator=torch.Generator().manual_seed(seed_for(self._seed, "loader")),
@@ -276,18 +308,33 @@ def _collate(patches: list[Patch]) -> Batch:
     )
 
 
+def _fitting(workers: int, batch_bytes: int) -> int:
+    """Return how many workers may hand over batches through shared memory at a time."""
+    if workers == 0 or not SHARED_MEMORY.is_dir():
+        return workers
+    free = shutil.disk_usage(SHARED_MEMORY).free
+    most = free // (BATCHES_HELD * batch_bytes)
+    if most < workers:
+        log.warning(
+            "%s has %d MiB free, too few for %d processes to hand over batches; %d read. In "
+            "containers give it more, for example docker run --shm-size=1g.",
+            *(SHARED_MEMORY, free >> 20, workers, most),
+        )
+    return min(workers, most)
+
+
 def _quiet_worker(_: int) -> None:
     """Leave Ctrl-C to the main process, and cores to the other workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
 
 
-def _annotated(sample: Sample) -> Mask:
+def _annotated(sample: Sample, window: tuple[slice, slice] = _WHOLE) -> Mask:
     """Return the line pixels that count."""
     if sample.lines is None:
         msg = f"sample '{sample.name}' has no lines; expected annotated samples only."
         raise DataError(msg)
-    return sample.lines & sample.roi
+    return sample.lines[window] & sample.roi[window]
 
 
 def _has_roi(sample: Sample, tile: Tile) -> bool:
@@ -304,8 +351,13 @@ def _annotated_tiles(sample: Sample, tiling: TilingConfig) -> list[Tile]:
     return [tile for tile in grid if annotated[tile.index].any()]
 
 
-def _draw_tile(sample: Sample, tile: Tile, size: int, rng: np.random.Generator) -> Tile:
-    """Return a random square inside a tile that holds an annotated pixel."""
+def _draw_tile(
+    sample: Sample, tile: Tile, size: int, counts: NDArray[np.int64], rng: np.random.Generator
+) -> Tile:
+    """Return a random square inside a tile that holds an annotated pixel.
+
+    `counts` says for each row of the tile how many such pixels it and those above hold.
+    """
     assert sample.lines is not None, "unannotated samples are refused earlier"
     lines, roi = sample.lines[tile.index], sample.roi[tile.index]
     last_top, last_left = max(lines.shape[0] - size, 0), max(lines.shape[1] - size, 0)
@@ -315,13 +367,22 @@ def _draw_tile(sample: Sample, tile: Tile, size: int, rng: np.random.Generator) 
         if (lines[window] & roi[window]).any():
             break
     else:
-        rows, cols = np.nonzero(lines & roi)
-        pick = int(rng.integers(rows.size))
+        row, col = _pick(lines, roi, counts, rng)
         offset_row, offset_col = (int(value) for value in rng.integers(size, size=2))
-        top = min(max(int(rows[pick]) - offset_row, 0), last_top)
-        left = min(max(int(cols[pick]) - offset_col, 0), last_left)
+        top = min(max(row - offset_row, 0), last_top)
+        left = min(max(col - offset_col, 0), last_left)
     top, left = tile.top + top, tile.left + left
     return Tile(top, left, top + size, left + size)
+
+
+def _pick(
+    lines: Mask, roi: Mask, counts: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[int, int]:
+    """Return row and col of a random annotated pixel, each as likely; reads one row."""
+    pick = int(rng.integers(counts[-1]))
+    row = int(np.searchsorted(counts, pick, side="right"))
+    before = int(counts[row - 1]) if row else 0
+    return row, int(np.flatnonzero(lines[row] & roi[row])[pick - before])
 
 
 def _thinned(places: list[_Place], limit: int | None) -> list[_Place]:

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from linerefine.geometry.hints import apply_hints, merge_hints
+from linerefine.geometry.hints import constrain, merge_hints
 from linerefine.interfaces import UserSimulator
 from linerefine.samples import Target
 from linerefine.types import HintMap, Logits, Mask, Operation, Stroke
 
-__all__ = ["draw_hints", "draw_stroke", "logit"]
+__all__ = ["draw_corrections", "draw_hints", "draw_stroke", "logit"]
 
 
 def logit(probability: float) -> float:
@@ -77,10 +77,24 @@ def draw_hints(
     hints : ndarray of int8, shape (H, W)
         Empty if there is nothing to correct.
     """
-    hints: HintMap = np.zeros(initial.shape, dtype=np.int8)
-    cut = logit(threshold)
+    return draw_corrections(
+        simulator, initial > logit(threshold), target, rng, most=most, overwrite=overwrite
+    )
+
+
+def draw_corrections(
+    simulator: UserSimulator,
+    prediction: Mask,
+    target: Target,
+    rng: np.random.Generator,
+    *,
+    most: int = 1,
+    overwrite: bool = True,
+) -> HintMap:
+    """Return what `draw_hints` does, from the mask of the first prediction, shape (H, W)."""
+    hints: HintMap = np.zeros(prediction.shape, dtype=np.int8)
     for _ in range(1 if most == 1 else int(rng.integers(1, most + 1))):
-        stroke = draw_stroke(simulator, apply_hints(initial, hints) > cut, target, hints, rng)
+        stroke = draw_stroke(simulator, constrain(prediction, hints), target, hints, rng)
         if stroke is None:
             break
         hints = merge_hints(hints, stroke, overwrite=overwrite)

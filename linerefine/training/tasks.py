@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Generator, Iterator
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from linerefine.chance import stream
 from linerefine.config import TrainingConfig
 from linerefine.interfaces import Metric, UserSimulator
 from linerefine.models.inference import evaluating
 from linerefine.refiners.base import Prompt, Refiner
-from linerefine.samples import Target
 from linerefine.training.data import Batch, ValidationPatches
 from linerefine.training.distributed import ALONE, Group
+from linerefine.training.feeding import Ahead, Course, Host, batch_masks
 from linerefine.training.losses import LOSSES, Loss
 from linerefine.training.patches import (
     PatchTrials,
@@ -23,7 +26,8 @@ from linerefine.training.patches import (
     pooled_scores,
     predict_patches,
 )
-from linerefine.training.simulation import draw_hints, logit
+from linerefine.training.simulation import logit
+from linerefine.training.strokes import Drawer, DrawingPool
 
 __all__ = ["Announce", "RefinerTask", "SegmenterTask", "Task"]
 
@@ -61,6 +65,19 @@ class Task(ABC):
     @abstractmethod
     def loss(self, batch: Batch, epoch: int, step: int) -> Tensor:
         """Return the loss of one batch; what is drawn depends on seed, epoch and step alone."""
+
+    def feed(self, batches: Iterator[Batch], course: Course) -> Generator[Batch, None, None]:
+        """Yield the batches on the device; whatever else `loss` needs may be begun ahead here.
+
+        Parameters
+        ----------
+        batches : iterator of Batch
+            In the order of the steps.
+        course : Course
+            Which step comes first, and how it is computed.
+        """
+        for batch in batches:
+            yield batch.to(course.device)
 
     @abstractmethod
     def validate(self, announce: Announce) -> dict[str, float]:
@@ -142,36 +159,77 @@ class RefinerTask(Task):
         self._simulator = simulator
         self._metrics = {metric_name: metric}
         self._threshold = threshold
-        self._overwrite = overwrite_hints
+        self._drawer = Drawer(simulator, seed, config.strokes_per_patch, overwrite_hints)
+        self._cut = float(np.float32(logit(threshold)))
         self._device = device
         self._seed = seed
+        self._prompts: dict[tuple[int, int], Prompt] = {}
         self._trials: PatchTrials | None = None
 
     def loss(self, batch: Batch, epoch: int, step: int) -> Tensor:
         """Return the loss after one to ``strokes_per_patch`` strokes on each patch."""
-        with evaluating(self._segmenter), torch.no_grad():
-            initial = self._segmenter(batch.image).float()
-        prompt = Prompt(initial, self._hints(initial, batch, epoch, step), previous=initial)
+        prompt = self._prompts.pop((epoch, step), None)
+        if prompt is None:
+            initial = self._first(batch.image)
+            predictions = (initial[:, 0] > self._cut).cpu().numpy()
+            hints = self._draw(predictions, *batch_masks(batch), epoch, step, batch.first)
+            prompt = self._prompt(initial, hints)
         return self._pooled(self._loss, self._refiner(batch.image, prompt), batch)
 
-    def _hints(self, initial: Tensor, batch: Batch, epoch: int, step: int) -> Tensor:
-        """Return the hint maps of a batch, shape (B, 1, P, P); each patch draws on its own."""
-        first = initial[:, 0].cpu().numpy()
-        lines, roi = batch.lines[:, 0].cpu().numpy(), batch.roi[:, 0].cpu().numpy()
-        hints = [
-            draw_hints(
-                self._simulator,
-                first[index],
-                Target(lines[index], roi[index]),
-                stream(self._seed, "strokes", epoch, step, batch.first + index),
-                most=self._config.strokes_per_patch,
-                overwrite=self._overwrite,
-                threshold=self._threshold,
-            )
-            for index in range(len(first))
-        ]
-        stacked = torch.stack([torch.from_numpy(hint) for hint in hints])[:, None]
-        return stacked.to(initial.device, dtype=initial.dtype)
+    def feed(self, batches: Iterator[Batch], course: Course) -> Generator[Batch, None, None]:
+        """Yield the batches on the device, their strokes drawn meanwhile by other processes.
+
+        Strokes depend on the first prediction, which is frozen, not on what
+        the refiner has learnt: those of the next two batches are on their way
+        while the network is busy with one.
+        """
+        self._prompts.clear()
+        if course.workers == 0:
+            yield from super().feed(batches, course)
+            return
+        pool = DrawingPool(self._drawer, course.workers)
+        waiting: deque[Ahead] = deque()
+        try:
+            for batch, place in zip(batches, course.places(), strict=False):
+                moved = batch.to(course.device)
+                with course.autocast():
+                    initial = self._first(moved.image)
+                waiting.append(Ahead(place, batch, moved, initial, Host(initial > self._cut)))
+                if len(waiting) > 1:
+                    waiting[-2].begin(pool)
+                if len(waiting) > 2:
+                    yield self._ready(waiting.popleft(), pool)
+            while waiting:
+                yield self._ready(waiting.popleft(), pool)
+        finally:
+            pool.close()
+
+    def _ready(self, ahead: Ahead, pool: DrawingPool) -> Batch:
+        """Wait for the strokes of a batch, and keep its prompt for `loss`."""
+        self._prompts[ahead.place] = self._prompt(ahead.initial, ahead.hints(pool))
+        return ahead.moved
+
+    def _first(self, image: Tensor) -> Tensor:
+        with evaluating(self._segmenter), torch.no_grad():
+            initial: Tensor = self._segmenter(image).float()
+        return initial
+
+    def _prompt(self, initial: Tensor, hints: NDArray[np.int8]) -> Prompt:
+        on_device = torch.from_numpy(hints)[:, None].to(initial.device, dtype=initial.dtype)
+        return Prompt(initial, on_device, previous=initial)
+
+    def _draw(
+        self,
+        predictions: NDArray[np.bool_],
+        lines: NDArray[np.bool_],
+        roi: NDArray[np.bool_],
+        epoch: int,
+        step: int,
+        first: int,
+    ) -> NDArray[np.int8]:
+        """Return the hint maps of a batch, shape (B, P, P); each patch draws on its own."""
+        patches = enumerate(zip(predictions, lines, roi, strict=True), start=first)
+        return np.stack([self._drawer.hints(*masks, epoch, step, at) for at, masks in patches])
 
     def validate(self, announce: Announce) -> dict[str, float]:
         """Return relative gain and scores, averaged over passes with the same strokes each time."""

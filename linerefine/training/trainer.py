@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,6 +17,7 @@ from linerefine.chance import seed_for
 from linerefine.config import TrainingConfig
 from linerefine.errors import ConfigError, DataError, RunError
 from linerefine.events import EpochFinished, Event, Note, Observer, Working
+from linerefine.machine import usable_cores
 from linerefine.models.device import has_native_bf16
 from linerefine.training.checkpoint import (
     FitResult,
@@ -28,6 +30,7 @@ from linerefine.training.checkpoint import (
 )
 from linerefine.training.data import Batch, TrainingPatches
 from linerefine.training.distributed import ALONE, BatchLoss, Group
+from linerefine.training.feeding import Course
 from linerefine.training.stopping import EarlyStopping, make_schedule
 from linerefine.training.tasks import Task
 
@@ -115,23 +118,29 @@ class Trainer:
 
     def _run(self) -> None:
         state = self.state
+        workers = self.config.data_workers(self.device.type, usable_cores())
         batches = self.train.batches(
             self.config.batch_size,
             self.steps,
             epoch=state.epoch,
             step=state.step,
-            workers=self.config.workers,
+            workers=workers,
             share=self.group.share(self.config.batch_size),
+            pinned=self.device.type == "cuda",
         )
-        while state.epoch < self.config.max_epochs and not self.stopping.should_stop:
-            self._epoch(batches)
+        course = Course(
+            state.epoch, state.step, self.steps, self.device, self._autocast, workers=workers
+        )
+        with closing(self.task.feed(batches, course)) as fed:
+            while state.epoch < self.config.max_epochs and not self.stopping.should_stop:
+                self._epoch(fed)
 
     def _epoch(self, batches: Iterator[Batch]) -> None:
         """Finish the epoch that has begun, score it, tell the observers."""
         state, started = self.state, perf_counter()
         before = state.epoch_seconds
         while state.step < self.steps:
-            self._train_step(next(batches).to(self.device))
+            self._train_step(next(batches))
             state.epoch_seconds = before + perf_counter() - started
             self._announce_step()
             self._save_if_due()
@@ -169,11 +178,15 @@ class Trainer:
         with (
             # Dropout draws from torch's global stream: lend it one of this step's own.
             torch.random.fork_rng(devices),
-            torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
+            self._autocast(),
         ):
             words = (self.group.rank,) if self.group.rank else ()
             torch.manual_seed(seed_for(self.seed, "dropout", state.epoch, state.step, *words))
             return self._shared_loss(batch, state.epoch, state.step)
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype, enabled=enabled)
 
     def _checked(self, loss: Tensor) -> float:
         value = float(loss.detach())

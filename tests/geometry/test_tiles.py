@@ -282,3 +282,25 @@ def test_what_a_crop_shows_is_all_it_needs(shape, data):
     part = shown(tile, shape)
     assert part.clipped(shape) == part
     np.testing.assert_array_equal(crop(image[part.index], tile.within(part)), crop(image, tile))
+
+
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    st.tuples(st.integers(-25, 25), st.integers(-25, 25)),
+    st.tuples(st.integers(1, 12), st.integers(1, 12)),
+)
+def test_a_crop_is_looked_up_pixel_by_pixel(shape, corner, size):
+    def stands_for(index, length):
+        """Return which pixel of the image stands at an index of its axis."""
+        last = length - 1
+        return last - abs(last - abs(index)) if length > 1 else 0
+
+    tile = Tile(*corner, corner[0] + size[0], corner[1] + size[1])
+    image = np.arange(shape[0] * shape[1]).reshape(shape)
+    rows, cols = (
+        [stands_for(i, n) for i in range(start, start + count)]
+        if start >= 1 - n and start + count <= 2 * n - 1
+        else np.clip(range(start, start + count), 0, n - 1)
+        for start, count, n in zip(corner, size, shape, strict=True)
+    )
+    np.testing.assert_array_equal(crop(image, tile), image[np.ix_(rows, cols)])

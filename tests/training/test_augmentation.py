@@ -1,3 +1,6 @@
+import math
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -134,3 +137,61 @@ def test_the_same_numbers_are_drawn_whatever_is_switched_off():
     draw_change(AugmentationConfig(flip=1, rotate90=1, affine=1), 32, on)
     draw_change(AugmentationConfig(flip=0, rotate90=0, affine=0), 32, off)
     assert on.random() == off.random()
+
+
+def plainly(sample, tile, change):
+    """Return what `cut` does, by the book: pad everything, warp, flip, turn; copies everywhere."""
+    far = 3 * max(tile.shape)
+    image, lines = (
+        np.pad(a, [(0, 0)] * (a.ndim - 2) + [(far, far)] * 2, mode="reflect")
+        for a in (sample.image, sample.lines)
+    )
+    roi = np.pad(sample.roi, far)
+    size = tile.shape[0]
+    half = (size - 1) / 2
+    found = []
+    for array in (*image, lines, roi):
+        if change.affine is None:
+            top, left = tile.top + far, tile.left + far
+            part = array[top : top + size, left : left + size]
+        else:
+            corners = np.array([[x, y, 1.0] for x in (-half, half) for y in (-half, half)])
+            reach = math.ceil(np.abs(corners @ change.affine.T).max() - half) + 2
+            top, left = tile.top - reach + far, tile.left - reach + far
+            edge = size + 2 * reach
+            around = np.ascontiguousarray(array[top : top + edge, left : left + edge])
+            linear, offset = change.affine[:, :2], change.affine[:, 2]
+            matrix = np.column_stack([linear, offset + half + reach - linear @ (half, half)])
+            mode = cv2.INTER_LINEAR if array.dtype == np.float32 else cv2.INTER_NEAREST
+            part = cv2.warpAffine(
+                around if array.dtype == np.float32 else around.view(np.uint8),
+                matrix,
+                (size, size),
+                flags=mode | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REFLECT_101,
+            )
+        part = part[::-1] if change.flip_rows else part
+        part = part[:, ::-1] if change.flip_cols else part
+        found.append(np.rot90(part, change.turns))
+    return np.stack(found[:-2]), found[-2].astype(bool), found[-1].astype(bool)
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 2**32), st.integers(-10, 70), st.integers(-10, 60), st.booleans())
+def test_a_patch_is_bit_for_bit_what_padding_and_copying_everything_gives(seed, top, left, full):
+    rng = np.random.default_rng(seed)
+    shape = (90, 80)
+    roi = np.ones(shape, bool) if full else rng.random(shape) < 0.7
+    sample = Sample("any", rng.random((2, *shape), np.float32), roi, rng.random(shape) < 0.3)
+    before = [array.copy() for array in (sample.image, sample.lines, sample.roi)]
+    change = draw_change(AugmentationConfig(affine=0.7), 24, rng)
+    tile = Tile(top, left, top + 24, left + 24)
+    patch = cut(sample, tile, change)
+    found = patch.image, patch.lines, patch.roi
+    for ours, theirs in zip(found, plainly(sample, tile, change), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+        assert ours.flags.c_contiguous
+        ours[...] = 1  # and shares no memory with the sample
+    for array, kept in zip((sample.image, sample.lines, sample.roi), before, strict=True):
+        np.testing.assert_array_equal(array, kept)

@@ -4,11 +4,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from linerefine.config import AugmentationConfig, TilingConfig
 from linerefine.errors import DataError
 from linerefine.samples import Sample
-from linerefine.training.data import TrainingPatches, ValidationPatches
+from linerefine.training import data
+from linerefine.training.data import TrainingPatches, ValidationPatches, _pick
 
 
 def take(patches, count, **where):
@@ -201,3 +204,28 @@ def test_validation_images_come_in_order_and_whole(drawn):
     seen = [(indices, images) for indices, images in patches.images(4)]
     assert [list(indices) for indices, _ in seen] == [[0, 1, 2, 3], [4, 5]]
     np.testing.assert_array_equal(seen[1][1][0].numpy(), patches.patch(4).image)
+
+
+@given(st.integers(0, 2**32))
+def test_a_line_pixel_is_picked_as_from_the_list_of_all(seed):
+    rng = np.random.default_rng(seed)
+    lines, roi = rng.random((2, 12, 15)) < 0.2
+    lines[3, 4] = roi[3, 4] = True
+    counts = (lines & roi).sum(axis=1).cumsum()
+    rows, cols = np.nonzero(lines & roi)
+    for again in range(5):
+        pick = int(np.random.default_rng(again).integers(rows.size))
+        found = _pick(lines, roi, counts, np.random.default_rng(again))
+        assert found == (rows[pick], cols[pick])
+
+
+def test_no_more_workers_than_shared_memory_holds_batches_of(tmp_path, monkeypatch, caplog):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(data, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(data.shutil, "disk_usage", lambda _: usage)
+    assert [data._fitting(2, 150), data._fitting(0, 9999)] == [2, 0]
+    assert not caplog.records
+    assert [data._fitting(4, 150), data._fitting(4, 334)] == [2, 0]
+    assert "too few for 4 processes" in caplog.text
+    monkeypatch.setattr(data, "SHARED_MEMORY", tmp_path / "absent")
+    assert data._fitting(4, 334) == 4

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from linerefine.cache import cache_root
+from linerefine.caches import use_cache
 from linerefine.errors import DataError
 from linerefine.interfaces import ModalityLoader
 from linerefine.samples import Sample
@@ -75,7 +75,7 @@ class MirrorLoader(ModalityLoader):
     def __init__(self, options: MirrorOptions | None = None) -> None:
         self.options = options or MirrorOptions()
         self.channels = channel_names(self.options.channels)
-        folder = self.options.cache or cache_root() / "etruscan_mirrors"
+        folder = self.options.cache or use_cache() / "etruscan_mirrors"
         self._reader = ScanReader(self.options, Store(folder.expanduser().absolute()))
         self._statistics: tuple[Statistics, ...] | None = None
         self._pixel_size_mm: float | None = None
@@ -197,7 +197,7 @@ class MirrorLoader(ModalityLoader):
             return self.options.root.expanduser()
         from linerefine_etruscan_mirrors.phantom import ensure_phantoms  # drawing code
 
-        return ensure_phantoms(cache_root(), self.options.phantoms, progress)
+        return ensure_phantoms(use_cache(), self.options.phantoms, progress)
 
     def _scale(self) -> int:
         if self.options.scale is not None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from linerefine.cache import atomic_folder, cache_root
+from linerefine.cache import atomic_folder
+from linerefine.caches import use_cache
 from linerefine.types import Progress
 
 __all__ = ["drawn_folder"]
@@ -49,7 +50,7 @@ def drawn_folder(images: int, size: int, seed: int, progress: Progress) -> Path:
     DataError
         If the disk is full or the cache cannot be written.
     """
-    folder = cache_root() / "retina_demo" / _version(images, size, seed)
+    folder = use_cache() / "retina_demo" / _version(images, size, seed)
     if folder.is_dir():
         return folder
     log.info("drawing %d sample images into %s", images, folder)
