@@ -143,8 +143,12 @@ class DrawingPool:
         return lambda: _gathered(parts)
 
     def close(self) -> None:
-        """End the processes; strokes that nobody waits for any more are dropped."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """End the processes; strokes that nobody waits for any more are dropped.
+
+        Waits for the patch that each process is at: the threads that serve the
+        processes are gone before anything else is forked.
+        """
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _gathered(parts: Sequence[Future[_Packed]]) -> NDArray[np.int8]:

@@ -124,6 +124,7 @@ def _stroked(
 ) -> tuple[float, float]:
     """Return seconds for all batches one after the other, and the median wait beside steps."""
     if workers == 0:
+        drawer.hints(*masks[:, 0], 0, 0, 0)  # imports
         started = perf_counter()
         for step in range(batches):
             for index in range(masks.shape[1]):
