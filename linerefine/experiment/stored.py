@@ -92,7 +92,8 @@ def stored_prediction(bench: Bench, sample: Sample) -> Logits:
     """
     path = prediction_path(bench, sample.name)
     try:
-        logits: Logits = np.load(path)
+        # Mapped, not read: a session leaves it as it is, and looks at little of it.
+        logits: Logits = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         msg = f"{path} cannot be read ({error}). Delete it, then --resume makes it again."
         raise RunError(msg) from error

@@ -133,6 +133,8 @@ def _processes(jobs: int, threads: int) -> Iterator[ProcessPoolExecutor]:
     # Read when the libraries are imported, which is before a unit can set anything.
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     limits = dict.fromkeys(variables, str(threads)) | {"OMP_WAIT_POLICY": "PASSIVE"}
+    # Else loky takes the images that a process keeps for a leak, and starts it anew.
+    limits |= {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
     executor = ProcessPoolExecutor(jobs, initializer=leave_signals_to_parent, env=limits)
     try:
         with _interrupts_ignored():

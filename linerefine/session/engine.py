@@ -75,7 +75,8 @@ class RefinementSession:
     image : ndarray of float32, shape (C, H, W)
         Normalised channels; may be a memory map.
     initial : ndarray of float32, shape (H, W)
-        Logits of the first prediction, finite.
+        Logits of the first prediction, finite; copied unless it cannot be
+        written, as a file mapped for reading.
     refiner : Refiner
         Set to evaluation mode.
     config : SessionConfig
@@ -118,15 +119,15 @@ class RefinementSession:
                 f"expected (H, W) and (C, H, W) with the same H and W."
             )
             raise ShapeError(msg)
-        if initial.size == 0 or not np.isfinite(initial).all():
+        # The extremes show what is not finite, and take no second array of the image's size.
+        if initial.size == 0 or not np.isfinite([initial.min(), initial.max()]).all():
             msg = "initial prediction is empty or holds values that are not finite."
             raise ShapeError(msg)
         self.config = config or SessionConfig()
         self.shape: tuple[int, int] = (initial.shape[0], initial.shape[1])
         self._refiner = Consultation(image, refiner, torch.device(device))
-        self._initial = np.array(initial, dtype=np.float32)
-        self._initial.flags.writeable = False
-        self._logits = self._initial.copy()
+        self._initial = _owned(initial)
+        self._logits = np.array(self._initial)
         self._hints: HintMap = np.zeros(self.shape, dtype=np.int8)
         self._cut = math.log(self.config.threshold / (1 - self.config.threshold))
         self._mask: Mask = self._initial > self._cut
@@ -215,11 +216,19 @@ class RefinementSession:
         return update
 
     def undo(self) -> Update | None:
-        """Take the last stroke back; None if there is none."""
-        if self._log.last is None:
+        """Take the last stroke back; None if there is none.
+
+        The latest few hundred strokes are taken back at once; for one before
+        them all strokes that are left are drawn anew, which takes as long as
+        it took.
+        """
+        stroke = self._log.last
+        if stroke is None:
             return None
-        box, logits, hints = self._undo.pop()
         self._log.undo()
+        if len(self._undo) == 0:
+            return self._draw_anew(self._draft(stroke).box)
+        box, logits, hints = self._undo.pop()
         return self._write(self._update(box, logits, hints, box))
 
     def redo(self) -> Update | None:
@@ -230,6 +239,15 @@ class RefinementSession:
         update = self._advance(stroke)
         self._log.redo()
         return update
+
+    def _draw_anew(self, box: Tile) -> Update:
+        """Work out the state from the strokes that count; return it inside a rectangle."""
+        self._logits[:], self._hints[:] = self._initial, 0
+        self._mask[:] = self._manual[:] = self._initial > self._cut
+        self._previews.clear()
+        for stroke in self._log.strokes:
+            self._advance(stroke)
+        return self._update(box, self._logits[box.index].copy(), self._hints[box.index].copy(), box)
 
     def _advance(self, stroke: Stroke) -> Update:
         (update,) = self.preview([stroke])
@@ -326,6 +344,25 @@ class _Draft:
     marked: Tile
     frame: Tile
     hints: HintMap
+
+
+def _owned(initial: Logits) -> Logits:
+    """Return logits that nobody will change: those given, if nobody can, or a copy."""
+    if initial.dtype == np.float32 and _is_fixed(initial):
+        return np.asarray(initial)
+    own = np.array(initial, dtype=np.float32)
+    own.flags.writeable = False
+    return own
+
+
+def _is_fixed(array: NDArray[Any]) -> bool:
+    """Say whether neither an array nor what it is a view of can be written."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return False
+        base = base.base
+    return True
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from linerefine.errors import PluginError, ShapeError
 from linerefine.geometry.hints import constrain, merge_hints
 from linerefine.refiners.manual import Manual
 from linerefine.session import RefinementSession
+from linerefine.session.undo import UndoStore
 from linerefine.types import Operation, Stroke
 
 from .conftest import Blur, Constant, scene
@@ -92,6 +95,35 @@ def test_undo_of_everything_restores_the_first_prediction(blur: Blur) -> None:
         pass
     assert state(session) == fresh
     assert session.undo() is None
+
+
+def test_undo_beyond_what_is_kept_draws_the_rest_anew(blur: Blur) -> None:
+    session = RefinementSession(*scene(), blur, SMALL)
+    session._undo = UndoStore(kept=2)
+    states = [state(session)]
+    for row in range(10, 140, 10):
+        session.apply(stroke((row, 20), (row, 90), add=row % 20 == 0))
+        states.append(state(session))
+    assert len(session._undo) in {2, 3, 4}
+    for expected in reversed(states[:-1]):
+        update = session.undo()
+        assert update is not None
+        assert state(session) == expected
+        np.testing.assert_array_equal(update.mask, session.mask[update.box.index])
+    assert session.undo() is None
+
+
+def test_a_first_prediction_that_others_may_write_is_copied(tmp_path: Path) -> None:
+    image, initial = scene()
+    np.save(tmp_path / "initial.npy", initial)
+    mapped = np.load(tmp_path / "initial.npy", mmap_mode="r")
+    assert np.shares_memory(RefinementSession(image, mapped, Manual(), SMALL).initial, mapped)
+    view = initial.view()
+    view.flags.writeable = False
+    session = RefinementSession(image, view, Manual(), SMALL)
+    before = session.initial.copy()
+    initial += 1
+    np.testing.assert_array_equal(session.initial, before)
 
 
 def test_drawing_after_undo_forgets_what_was_undone(blur: Blur) -> None:

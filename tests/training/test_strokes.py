@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +41,12 @@ def test_any_number_of_processes_draws_what_this_one_does(drawn, workers):
         pool.close()
 
 
+@pytest.fixture
+def importable(monkeypatch):
+    """Let other processes import this module, whose simulators they are sent."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
+
+
 class Unsendable(UserSimulator):
     def __init__(self):
         self.kept = lambda: None
@@ -58,6 +65,7 @@ class Deadly(UserSimulator):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.usefixtures("importable")
 def test_a_process_that_was_killed_is_an_error_and_not_a_wait_without_end(drawn):
     pool = DrawingPool(Drawer(Deadly(), 0, 1, overwrite=True), 1)
     try:
@@ -75,6 +83,7 @@ class Wrong(UserSimulator):
         raise ValueError(msg)
 
 
+@pytest.mark.usefixtures("importable")
 def test_what_the_simulator_raises_arrives(drawn):
     pool = DrawingPool(Drawer(Wrong(), 0, 1, overwrite=True), 1)
     try:
