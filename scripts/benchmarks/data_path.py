@@ -11,9 +11,9 @@ from collections.abc import Callable
 from time import perf_counter, sleep
 
 import numpy as np
-from drawn import Row, drawn, first_logits, show
 from numpy.typing import NDArray
 
+from benchmarks.drawn import Row, drawn, first_logits
 from linerefine.config import AugmentationConfig, TilingConfig
 from linerefine.samples import Sample
 from linerefine.simulators.longest import Longest
@@ -152,7 +152,3 @@ def _waits(pool: DrawingPool, masks: NDArray[np.bool_], batches: int) -> list[fl
         waits.append(perf_counter() - started)
     ahead()
     return waits
-
-
-if __name__ == "__main__":
-    show([*patches_by_stage(), *patches_by_workers(), *strokes_by_workers()])

@@ -1,11 +1,8 @@
-"""Images to measure on, drawn in memory: lines as thin and as sparse as engravings or vessels.
-
-This folder is no package: its modules find each other because a script's own
-folder is on the path, or because ``scripts/bench`` puts it there.
-"""
+"""Images to measure on, drawn in memory: lines as thin and as sparse as engravings or vessels."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from linerefine.samples import Sample
+from linerefine.samples import Sample, Target
 
-__all__ = ["SHAPES", "Row", "drawn", "first_logits", "peak_mib", "show", "status_kib"]
+__all__ = ["SHAPES", "Case", "Row", "drawn", "first_logits", "peak_mib", "status_kib"]
 
 Row: TypeAlias = dict[str, Any]
-"""One measurement: ``what``, ``value``, ``unit``."""
+"""One line of a table, value by title."""
 
 SHAPES = {
     1: (960, 1024),
@@ -92,8 +89,19 @@ def status_kib(field: str) -> float:
     return float("nan")
 
 
-def show(rows: list[Row]) -> None:
-    """Print rows as a table."""
-    widest = max(len(row["what"]) for row in rows)
-    for row in rows:
-        print(f"{row['what']:{widest}}  {row['value']:10.3f} {row['unit']}", flush=True)
+@dataclass(frozen=True, eq=False)
+class Case:
+    """An image of shape (1, H, W), a first prediction of shape (H, W), and its target."""
+
+    image: NDArray[np.float32]
+    initial: NDArray[np.float32]
+    target: Target
+
+    @classmethod
+    def of(cls, megapixels: int) -> Case:
+        """Return a drawn sample whose first prediction has gaps, false lines and frayed borders."""
+        sample = drawn(megapixels)
+        assert sample.target is not None
+        frayed = np.random.default_rng(1).standard_normal(sample.shape, dtype=np.float32)
+        cv2.GaussianBlur(frayed, (0, 0), 2, dst=frayed)
+        return cls(sample.image, first_logits(sample.target.mask) + 4 * frayed, sample.target)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import torch
 
-from linerefine.config import NetworkConfig
-from linerefine.models.backends import forward_flops, matrix_rate, measure_backends
-from linerefine.models.segmenter import build_network
+from benchmarks.drawn import Row
+from linerefine.cli.plugins import usable_registry
+from linerefine.config import InferenceConfig, NetworkConfig
+from linerefine.experiment.bench import Notifier
+from linerefine.experiment.loading import load_bench
+from linerefine.experiment.networks import targets
+from linerefine.experiment.stored import stored_refiner, stored_segmenter
+from linerefine.models.backends import accelerate, forward_flops, matrix_rate, measure_backends
+from linerefine.models.segmenter import Network, build_network
+from linerefine.training.data import ValidationPatches
+from linerefine.training.loop import score_patches
 
 NETWORKS = {
     "B6": NetworkConfig(encoder="efficientnet-b6"),
@@ -22,7 +30,7 @@ NETWORKS = {
 
 def networks(
     names: Sequence[str] = ("B6", "light"), edge: int = 256, *, compiled: bool = False
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Return one row per network and back-end: a refiner's pass over one crop, random weights.
 
     Parameters
@@ -61,6 +69,57 @@ def networks(
                     "build, s": one.build_seconds,
                     "GFLOP": work,
                     "ms / floor": one.milliseconds / floor if "int8" not in one.backend else "",
+                }
+            )
+    return rows
+
+
+def trained(run: Path, *, passes: int = 9) -> list[Row]:
+    """Return one row per refiner and back-end: speed on a crop, and scores of test patches.
+
+    Parameters
+    ----------
+    run : Path
+        A finished run; its test patches are scored once after one stroke each,
+        the first prediction always by the eager network.
+    passes : int
+        Timed passes of each back-end.
+    """
+    bench = load_bench(usable_registry(()), run, None, "cpu", Notifier([]))
+    bench.loader.prepare(bench.notify.progress)
+    bench.simulator.prepare(targets(bench))
+    segmenter = stored_segmenter(bench)
+    samples = [s for s in map(bench.loaded, bench.loader.patch_names()) if s.lines is not None]
+    patches = ValidationPatches(samples, bench.config.tiling)
+    rows: list[Row] = []
+    for part in bench.config.refiners:
+        refiner = stored_refiner(bench, part.name)
+        networks = [module for module in refiner.modules() if isinstance(module, Network)]
+        if not networks:
+            continue
+        stacked = refiner.served().example_input(networks[0].channels - 2, patches.size, batch=1)
+        for one in measure_backends(networks[0], stacked, passes=passes):
+            if one.obstacle:
+                continue
+            with accelerate(refiner, InferenceConfig(backend=one.backend)):
+                (scores,) = score_patches(
+                    refiner,
+                    segmenter,
+                    patches,
+                    bench.simulator,
+                    bench.metrics,
+                    passes=1,
+                    threshold=bench.config.session.threshold,
+                    device=bench.device,
+                    seed=0,
+                )
+            rows.append(
+                {
+                    "refiner": part.name,
+                    "back-end": one.backend,
+                    "ms": one.milliseconds,
+                    "x eager": one.speedup,
+                    **{name: value for name, value in scores.items() if name != "pass"},
                 }
             )
     return rows

@@ -1,7 +1,5 @@
 """Opening a preprocessed scan with its stored first prediction: seconds, and most memory held.
 
-Usage: python scripts/benchmarks/opening.py [MEGAPIXELS ...]
-
 Each size is opened in a process of its own, imports aside; megapixels are those
 of the working grid. `opening` takes as long as preprocessing once before.
 """
@@ -17,8 +15,8 @@ from time import perf_counter
 
 import numpy as np
 import tifffile
-from drawn import Row, drawn, first_logits, peak_mib, show, status_kib
 
+from benchmarks.drawn import Row, drawn, first_logits, peak_mib, status_kib
 from linerefine import Operation, Stroke
 from linerefine.refiners.manual import Manual
 from linerefine.session import RefinementSession
@@ -28,6 +26,7 @@ from linerefine_etruscan_mirrors.options import MirrorOptions
 
 __all__ = ["opening"]
 
+SCRIPTS = Path(__file__).resolve().parents[1]
 STROKES = 400
 STATE = {"statistics": {"depth": {"mean": 0.5, "sd": 0.15}}, "pixel_size_mm": 0.04}
 
@@ -38,9 +37,11 @@ def opening(megapixels: tuple[int, ...] = (1, 15, 60)) -> list[Row]:
     for size in megapixels:
         with tempfile.TemporaryDirectory(prefix="linerefine-opening-") as folder:
             _write(Path(folder), size)
-            command = [sys.executable, __file__, "--open", folder]
+            command = [sys.executable, "-m", "benchmarks.opening", folder]
             for _ in range(2):  # the second time it is preprocessed
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                done = subprocess.run(
+                    command, check=True, capture_output=True, text=True, cwd=SCRIPTS
+                )
         for what, (value, unit) in json.loads(done.stdout).items():
             rows.append({"what": f"{size} MP: {what}", "value": value, "unit": unit})
     return rows
@@ -124,7 +125,4 @@ def _stroke(row: int, col: int) -> Stroke:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--open"]:
-        print(json.dumps(_open(Path(sys.argv[2]))))
-    else:
-        show(opening(tuple(map(int, sys.argv[1:])) or (1, 15, 60)))
+    print(json.dumps(_open(Path(sys.argv[1]))))

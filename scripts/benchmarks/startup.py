@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from drawn import Row, show
+from benchmarks.drawn import Row
 
 __all__ = ["startup"]
 
@@ -57,7 +57,3 @@ def _timed(command: list[str], folder: Path) -> tuple[float, float]:
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     wall, after = perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-if __name__ == "__main__":
-    show(startup())

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.scenes import Case
-from linerefine.config import EvaluationConfig, NetworkConfig, SessionConfig
+from benchmarks.drawn import Case, Row
+from benchmarks.networks import NETWORKS
+from linerefine.config import EvaluationConfig, InferenceConfig, SessionConfig
 from linerefine.evaluation.drive import drive
 from linerefine.metrics.standard import IoU, PseudoFMeasure
+from linerefine.models.backends import BACKENDS, accelerate
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.refiners.options import UNetOptions
 from linerefine.refiners.unet import UNetRefiner
 from linerefine.session import RefinementSession
 from linerefine.simulators.longest import Longest
 from linerefine.testing.plain import PlainSession, plain_drive
-from linerefine.types import Round
+from linerefine.types import Operation, Round, Stroke
 
 PARTS = ("simulate", "network", "merge", "score", "log")
-SHAPES = {1: (1024, 1024), 15: (3358, 4482), 60: (6716, 8964)}
 METRICS = {"pfm": PseudoFMeasure(), "iou": IoU()}
 
 
@@ -37,15 +37,13 @@ class Ripple(Refiner):
         return prompt.initial + 4 * near + 0.1 * torch.sin(rows + turn)
 
 
-def strokes(
-    megapixels: Sequence[int] = (1, 15, 60), count: int = 300, plain: int = 3
-) -> list[dict[str, Any]]:
+def strokes(megapixels: Sequence[int] = (1, 15, 60), count: int = 300, plain: int = 3) -> list[Row]:
     """Return one row per image size: medians over consecutive strokes, scored every stroke.
 
     Parameters
     ----------
     megapixels : sequence of int
-        Keys of `SHAPES`.
+        Keys of `benchmarks.drawn.SHAPES`.
     count : int
         Strokes per image.
     plain : int
@@ -54,7 +52,7 @@ def strokes(
     """
     rows = []
     for size in megapixels:
-        case = Case.of(SHAPES[size])
+        case = Case.of(size)
         rounds, first = _drive(case, Ripple(), count)
         row = {"image": f"{size} MP", "strokes": len(rounds) - 1} | _parts(rounds)
         row["before the first"] = first
@@ -65,17 +63,59 @@ def strokes(
     return rows
 
 
-def previews(encoders: Sequence[str] = ("efficientnet-b6", "tu-resnet10t")) -> list[dict[str, Any]]:
-    """Return the time per interaction with networks that preview two strokes, random weights."""
-    case = Case.of(SHAPES[1])
-    rows = []
-    for encoder in encoders:
-        slim = (64, 48, 32, 16, 16) if encoder.startswith("tu-") else None
-        network = NetworkConfig(encoder=encoder, decoder_channels=slim)
-        refiner = UNetRefiner(UNetOptions(network=network))
-        rounds, _ = _drive(case, refiner, 20)
-        rows.append({"network": encoder} | _parts(rounds))
+def previews(
+    names: Sequence[str] = ("B6", "light"),
+    backends: Sequence[str] = ("eager", "packed_bf16", "openvino_bf16"),
+    count: int = 30,
+) -> list[Row]:
+    """Return one row per network and back-end: a simulated interaction, and a person's stroke.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Keys of `benchmarks.networks.NETWORKS`; random weights.
+    backends : sequence of str
+        Those that cannot run here are left out.
+    count : int
+        Interactions, of up to two previews each; and strokes, of one call each.
+    """
+    case, rows = Case.of(1), []
+    for name in names:
+        torch.manual_seed(0)
+        refiner = UNetRefiner(UNetOptions(network=NETWORKS[name]))
+        for backend in backends:
+            if BACKENDS[backend].obstacle(torch.device("cpu")) is not None:
+                continue
+            with accelerate(refiner, InferenceConfig(backend=backend)):
+                applied = 1e3 * np.array(_applied(case, refiner, count))
+                rounds, _ = _drive(case, refiner, count)
+            parts = _parts(rounds)
+            whole = [1e3 * sum(round_.seconds.values()) for round_ in rounds[1:]]
+            rows.append(
+                {
+                    "network": name,
+                    "back-end": backend,
+                    "interaction": float(np.median(whole)),
+                    "network's part": parts["network"],
+                    "outside network": parts["outside network"],
+                    "stroke to mask": float(np.median(applied)),
+                    "p95": float(np.percentile(applied, 95)),
+                }
+            )
     return rows
+
+
+def _applied(case: Case, refiner: Refiner, count: int) -> list[float]:
+    """Return the seconds from each of some strokes to the new mask, after three to warm up."""
+    session = RefinementSession(case.image, case.initial, refiner, SessionConfig())
+    seconds = []
+    for row, col in np.random.default_rng(0).integers(40, 900, (count + 3, 2)).tolist():
+        stroke = Stroke(np.array([[row, col], [row + 10, col + 5]]), 3.5, Operation.ADD)
+        started = perf_counter()
+        session.apply(stroke)
+        session.mask  # noqa: B018 - what a person sees
+        seconds.append(perf_counter() - started)
+    return seconds[3:]
 
 
 def _drive(case: Case, refiner: Refiner, count: int) -> tuple[list[Round], float]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from skimage.morphology import thin as reference
 
-from benchmarks.scenes import scene
+from benchmarks.drawn import Row, drawn
 from linerefine.geometry import thin
 
 
-def thinning(shape: tuple[int, int] = (3358, 4482)) -> list[dict[str, Any]]:
+def thinning(megapixels: int = 15) -> list[Row]:
     """Return one row with both times in seconds and their ratio; refuses a difference."""
-    lines, _ = scene(shape)
+    lines = drawn(megapixels).lines
+    assert lines is not None
     started = perf_counter()
     ours = thin(lines)
     middle = perf_counter()
@@ -25,7 +25,7 @@ def thinning(shape: tuple[int, int] = (3358, 4482)) -> list[dict[str, Any]]:
         raise RuntimeError(msg)
     return [
         {
-            "image": f"{shape[0]} x {shape[1]}",
+            "image": " x ".join(map(str, lines.shape)),
             "ours, s": seconds[0],
             "scikit-image, s": seconds[1],
             "ratio": seconds[1] / seconds[0],
