@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -19,7 +19,7 @@ from linerefine.refiners.options import UNetOptions
 from linerefine.refiners.unet import UNetRefiner
 from linerefine.session import RefinementSession
 from linerefine.simulators.longest import Longest
-from linerefine.testing.plain import PlainSession, plain_drive
+from linerefine.testing.plain import PlainRound, PlainSession, plain_drive
 from linerefine.types import Operation, Round, Stroke
 
 PARTS = ("simulate", "network", "merge", "score", "log")
@@ -53,7 +53,7 @@ def strokes(megapixels: Sequence[int] = (1, 15, 60), count: int = 300, plain: in
     rows = []
     for size in megapixels:
         case = Case.of(size)
-        rounds, first = _drive(case, Ripple(), count)
+        rounds, first = played(case, Ripple(), count)
         row = {"image": f"{size} MP", "strokes": len(rounds) - 1} | _parts(rounds)
         row["before the first"] = first
         if plain:
@@ -88,7 +88,7 @@ def previews(
                 continue
             with accelerate(refiner, InferenceConfig(backend=backend)):
                 applied = 1e3 * np.array(_applied(case, refiner, count))
-                rounds, _ = _drive(case, refiner, count)
+                rounds, _ = played(case, refiner, count)
             parts = _parts(rounds)
             whole = [1e3 * sum(round_.seconds.values()) for round_ in rounds[1:]]
             rows.append(
@@ -118,8 +118,8 @@ def _applied(case: Case, refiner: Refiner, count: int) -> list[float]:
     return seconds[3:]
 
 
-def _drive(case: Case, refiner: Refiner, count: int) -> tuple[list[Round], float]:
-    """Return the rounds and the milliseconds before the first of them."""
+def played(case: Case, refiner: Refiner, count: int) -> tuple[list[Round], float]:
+    """Return the rounds of a session, and the milliseconds before the first of them."""
     started = perf_counter()
     session = RefinementSession(case.image, case.initial, refiner, SessionConfig())
     begun: list[float] = []
@@ -146,19 +146,23 @@ def _parts(rounds: Sequence[Round]) -> dict[str, float]:
     }
 
 
-def _plain(case: Case, count: int) -> float:
-    """Return milliseconds per stroke of plain recomputation, the refiner's included."""
-    session = PlainSession(case.image, case.initial, Ripple(), SessionConfig())
-    case.target.thinned  # noqa: B018 - kept by the target, as in the fast way
-    rounds = plain_drive(
-        session,
+def plainly(case: Case, count: int) -> Iterator[PlainRound]:
+    """Yield rounds worked out plainly; what never changes of the targets is kept, as in ours."""
+    case.target.thinned  # noqa: B018 - kept once made
+    return plain_drive(
+        PlainSession(case.image, case.initial, Ripple(), SessionConfig()),
         case.target,
         Longest(),
-        EvaluationConfig(budget=count + 1),
+        EvaluationConfig(budget=count),
         metrics=METRICS,
         rng=np.random.default_rng(0),
         fresh_targets=False,
     )
+
+
+def _plain(case: Case, count: int) -> float:
+    """Return milliseconds per stroke of plain recomputation, the refiner's included."""
+    rounds = plainly(case, count + 1)
     next(rounds)  # thins the targets of the tiles
     started = perf_counter()
     drawn = sum(1 for _ in rounds)
