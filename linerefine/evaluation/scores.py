@@ -83,6 +83,8 @@ class TileScore:
         flips : Flips
             In the tile's coordinates.
         """
+        if len(flips.rows) == 0:
+            return statistics
         return statistics + flips.shift(self._metric, self.target)
 
     def order(self, statistics: NDArray[np.float64]) -> tuple[float, float]:

@@ -43,6 +43,17 @@ class Segments:
         points: NDArray[np.int64] = self.start[segment] + np.sign(delta) * moved
         return points
 
+    def all_points(self) -> NDArray[np.int64]:
+        """Return every point, shape (N, 2); where segments meet, twice."""
+        segment = np.repeat(np.arange(len(self.steps)), self.steps + 1)
+        first = np.cumsum(self.steps + 1) - (self.steps + 1)
+        return self.points(segment, np.arange(len(segment)) - first[segment])
+
+    def is_within(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> bool:
+        """Say whether all points lie in a box, its last row and col included."""
+        ends = np.concatenate([self.start, self.start + self.delta])
+        return bool((ends >= low).all() and (ends <= high).all())
+
     def nearest_to(self, place: tuple[float, float]) -> NDArray[np.int64]:
         """Return of each segment a point about as near to `place` as any, shape (S, 2)."""
         squared = np.maximum((self.delta.astype(np.float64) ** 2).sum(axis=1), 1.0)
@@ -113,6 +124,10 @@ def _near_points(
     """Yield, at most `chunk` at a time, all points within `reach` rows and cols of the box."""
     low = np.array([box.top, box.left], dtype=np.int64) - reach
     high = np.array([box.bottom, box.right], dtype=np.int64) - 1 + reach
+    total = int(segments.steps.sum()) + len(segments.steps)
+    if total <= chunk and segments.is_within(low, high):  # most strokes, without the clipping
+        yield segments.all_points()
+        return
     first, last = segments.numbers_within(low, high)
     ends: NDArray[np.int64] = np.cumsum(np.maximum(last - first + 1, 0))
     for begin in range(0, int(ends[-1]), chunk):

@@ -269,7 +269,10 @@ class RefinementSession:
 
     def _update(self, box: Tile, logits: Logits, hints: HintMap, marked: Tile) -> Update:
         mask = constrain(logits > self._cut, hints)
-        manual = constrain(self._initial[box.index] > self._cut, hints)
+        # Outside what is marked the manual mask stays what it is.
+        manual = self._manual[box.index].copy()
+        new = constrain(self._initial[marked.index] > self._cut, hints[marked.within(box).index])
+        manual[marked.within(box).index] = new
         return Update(box, logits, hints, mask, manual, marked)
 
     def _answers(self, strokes: Sequence[Stroke], batch: int) -> list[Update]:

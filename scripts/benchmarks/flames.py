@@ -30,7 +30,7 @@ def flames(folder: Path, strokes: int = 1000, plain: int = 12) -> list[Row]:
     case = Case.of(15)
     played(case, Ripple(), 2)  # imports, skeletons
     works: dict[str, Callable[[], object]] = {
-        "plain": lambda: list(plainly(case, plain)),
+        "plain": lambda: list(plainly(case, plain, fresh_targets=False)),
         "ours": lambda: played(case, Ripple(), strokes),
     }
     rows: list[Row] = []
