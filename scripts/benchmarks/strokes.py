@@ -57,10 +57,10 @@ def strokes(megapixels: Sequence[int] = (1, 15, 60), count: int = 300, plain: in
         row = {"image": f"{size} MP", "strokes": len(rounds) - 1} | _parts(rounds)
         row["before the first"] = first
         if plain:
-            row["kept, plain"] = _plain(case, plain, fresh_targets=False)
-            row["/ ours"] = row["kept, plain"] / row["outside network"]
-            row["all plain"] = _plain(case, plain, fresh_targets=True)
-            row[" / ours"] = row["all plain"] / row["outside network"]
+            row["plain, targets kept"] = _plain(case, plain, fresh_targets=False)
+            row["ratio, kept"] = row["plain, targets kept"] / row["outside network"]
+            row["plain"] = _plain(case, plain, fresh_targets=True)
+            row["ratio"] = row["plain"] / row["outside network"]
         rows.append(row)
     return rows
 
