@@ -15,9 +15,10 @@ from linerefine.cache import atomic_write
 from linerefine.errors import RunError, UnknownNameError
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.loading import load_bench
+from linerefine.experiment.stored import segmenter_path, stored_refiner, stored_segmenter
 from linerefine.geometry.tiles import crop
 from linerefine.models.onnx import OnnxCheck, check_onnx, to_onnx
-from linerefine.models.segmenter import Segmenter, load_segmenter, load_weights
+from linerefine.models.segmenter import Segmenter
 from linerefine.refiners.serving import ServedRefiner
 from linerefine.registry import Registry
 from linerefine.types import Tile
@@ -95,7 +96,7 @@ def export_run(
     trained = _trained(bench)
     wanted = list(dict.fromkeys(networks)) or trained
     _check(bench, wanted, trained, output)
-    segmenter = _segmenter(bench) if image is not None else None
+    segmenter = stored_segmenter(bench) if image is not None else None
     exported = []
     for name in wanted:
         module = _network(bench, name)
@@ -111,9 +112,8 @@ def _trained(bench: Bench) -> list[str]:
 
 
 def _weights(bench: Bench, name: str) -> Path:
-    named = bench.config.segmenter.checkpoint
-    if name == SEGMENTER and named is not None:
-        return Path(named)
+    if name == SEGMENTER:
+        return segmenter_path(bench)
     return bench.folder.checkpoints / f"{name}.safetensors"
 
 
@@ -136,24 +136,11 @@ def _check(bench: Bench, wanted: Sequence[str], trained: list[str], output: Path
         raise RunError(msg)
 
 
-def _segmenter(bench: Bench) -> Segmenter:
-    return load_segmenter(_weights(bench, SEGMENTER))
-
-
 def _network(bench: Bench, name: str) -> nn.Module:
     """Return a trained network as a function of one tensor, in evaluation mode."""
     if name == SEGMENTER:
-        return _segmenter(bench)
-    (component,) = (part for part in bench.config.refiners if part.name == name)
-    refiner = bench.registry.make_refiner(component, channels=len(bench.loader.channels))
-    path = _weights(bench, name)
-    tensors, _ = load_weights(path)
-    try:
-        refiner.load_state_dict(tensors)
-    except RuntimeError as error:
-        msg = f"{path} does not fit refiner '{name}' ({error}); it may come from another version."
-        raise RunError(msg) from error
-    return refiner.served().eval()
+        return stored_segmenter(bench)
+    return stored_refiner(bench, name).served().eval()
 
 
 def _inputs(

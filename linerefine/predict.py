@@ -18,8 +18,9 @@ from linerefine.errors import DataError, RunError
 from linerefine.events import Event, Note, Observer, Working
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.loading import load_bench
-from linerefine.models.inference import passes, predict_image
-from linerefine.models.segmenter import Segmenter, load_segmenter
+from linerefine.experiment.networks import predict_sample
+from linerefine.experiment.stored import segmenter_path, stored_segmenter
+from linerefine.models.segmenter import Segmenter
 from linerefine.registry import Registry
 from linerefine.samples import Sample
 from linerefine.types import Progress
@@ -129,16 +130,7 @@ def _check_writable(output: Path) -> None:
 def _predict(
     bench: Bench, segmenter: Segmenter, sample: Sample, source: str, output: Path
 ) -> Prediction:
-    calls = passes(sample.shape, bench.config.tiling, bench.device)
-    with bench.fast.running("segmenter", segmenter, calls):
-        logits = predict_image(
-            segmenter,
-            sample.image,
-            bench.config.tiling,
-            bench.device,
-            roi=sample.roi,
-            progress=bench.notify.progress,
-        )
+    logits = predict_sample(bench, segmenter, sample)
     # Beyond the object there is nothing to trace, whatever the network sees there.
     probability = _in_source_size(np.where(sample.roi, expit(logits), np.float32(0)), sample)
     mask = (probability > bench.config.session.threshold).astype(np.uint8) * 255
@@ -163,16 +155,14 @@ def _in_source_size(probability: NDArray[np.float32], sample: Sample) -> NDArray
 
 
 def _segmenter(bench: Bench) -> Segmenter:
-    named = bench.config.segmenter.checkpoint
-    path = Path(named) if named else bench.folder.checkpoints / "segmenter.safetensors"
+    path = segmenter_path(bench)
     if not path.exists():
         msg = (
             f"{bench.folder.path} holds no trained first-prediction network ({path} does not "
             f"exist). Finish that run with --resume, or name another --run."
         )
         raise RunError(msg)
-    segmenter = load_segmenter(path)
-    return segmenter.to(bench.device).eval()
+    return stored_segmenter(bench)
 
 
 def _forward(progress: Progress, on_note: Callable[[str], None]) -> Observer:

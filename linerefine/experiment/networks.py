@@ -29,6 +29,7 @@ __all__ = [
     "TrainingSet",
     "first_prediction",
     "fit_result",
+    "predict_sample",
     "targets",
     "trained_refiner",
     "trained_segmenter",
@@ -162,17 +163,7 @@ def first_prediction(bench: Bench, segmenter: Segmenter, sample: Sample) -> Logi
         stored: Logits = np.load(path)
         if stored.shape == sample.shape:
             return stored
-    images = len(bench.loader.names("test"))
-    calls = images * passes(sample.shape, bench.config.tiling, bench.device)
-    with bench.fast.running("segmenter", segmenter, calls):
-        logits = predict_image(
-            segmenter,
-            sample.image,
-            bench.config.tiling,
-            bench.device,
-            roi=sample.roi,
-            progress=bench.notify.progress,
-        )
+    logits = predict_sample(bench, segmenter, sample, images=len(bench.loader.names("test")))
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.save(file, logits)
     return logits
@@ -182,3 +173,30 @@ def fit_result(bench: Bench, network: str) -> dict[str, Any] | None:
     """Return how a network was trained, as the training stored it; None if it was not."""
     record = bench.folder.read_json(f"checkpoints/{network}.json")
     return None if record is None else dict(record["result"])
+
+
+def predict_sample(bench: Bench, segmenter: Segmenter, sample: Sample, images: int = 1) -> Logits:
+    """Return the first prediction of an image on the segmenter's back-end.
+
+    Parameters
+    ----------
+    bench : Bench
+    segmenter : Segmenter
+    sample : Sample
+    images : int
+        How many like it there will be, for the choice of the back-end.
+
+    Returns
+    -------
+    logits : ndarray of float32, shape (H, W)
+    """
+    calls = images * passes(sample.shape, bench.config.tiling, bench.device)
+    with bench.fast.running("segmenter", segmenter, calls):
+        return predict_image(
+            segmenter,
+            sample.image,
+            bench.config.tiling,
+            bench.device,
+            roi=sample.roi,
+            progress=bench.notify.progress,
+        )

@@ -23,6 +23,7 @@ from linerefine.types import Logits
 __all__ = [
     "component_named",
     "prediction_path",
+    "segmenter_path",
     "stored_prediction",
     "stored_refiner",
     "stored_segmenter",
@@ -34,6 +35,12 @@ def component_named(bench: Bench, refiner: str) -> Component:
     return next(part for part in bench.config.refiners if part.name == refiner)
 
 
+def segmenter_path(bench: Bench) -> Path:
+    """Return where the first-prediction network of a run is: in its folder, or as it was named."""
+    named = bench.config.segmenter.checkpoint
+    return Path(named) if named else bench.folder.checkpoints / "segmenter.safetensors"
+
+
 def stored_segmenter(bench: Bench) -> Segmenter:
     """Return the trained first-prediction network of a run.
 
@@ -42,9 +49,7 @@ def stored_segmenter(bench: Bench) -> Segmenter:
     RunError
         If the run folder does not hold it, or it is damaged.
     """
-    named = bench.config.segmenter.checkpoint
-    path = Path(named) if named else bench.folder.checkpoints / "segmenter.safetensors"
-    segmenter = load_segmenter(path)
+    segmenter = load_segmenter(segmenter_path(bench))
     _place(segmenter, bench.device)
     return segmenter
 
