@@ -46,6 +46,17 @@ class Cluster(Workers):
     def __init__(self, address: str) -> None:
         self._address = address
 
+    def check(self) -> None:
+        """Ask the scheduler for its workers.
+
+        Raises
+        ------
+        RunError
+            If it does not answer or has none.
+        """
+        with self._client():
+            pass
+
     def run(self, bench: Bench, units: Sequence[Unit]) -> Results:
         """Yield results as they come; the scheduler and its workers stay.
 

@@ -81,14 +81,16 @@ def run_experiment(
     folder.check(config, resume=resume)
     notify = Notifier(observers)
     started = perf_counter()
+    workers = workers or Here()
     with _announced(notify):
+        workers.check()
         bench = Bench.build(config, registry, folder, notify, group=group or ALONE)
         bench.loader.prepare(notify.progress)
         # Only now: settings or data that cannot be used leave no folder behind.
         folder.create(config)
         lead_training(bench)
         with _log_file(folder.path / "log.txt"):
-            result = _work(bench, workers or Here(), _begin(bench, experiment, resume=resume))
+            result = _work(bench, workers, _begin(bench, experiment, resume=resume))
             summary = dict(result.summary) | {"seconds": round(perf_counter() - started, 1)}
             result = write_outcome(bench, experiment, replace(result, summary=summary))
             notify(RunFinished("finished", summary))
@@ -166,9 +168,11 @@ def _log_file(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     package = logging.getLogger("linerefine")
-    level = package.level
+    level, propagates = package.level, package.propagate
     package.addHandler(handler)
     package.setLevel(logging.INFO)
+    # Observers tell people; a library that sets up the root logger must not tell them again.
+    package.propagate = False
     try:
         yield
     except Exception:
@@ -177,4 +181,5 @@ def _log_file(path: Path) -> Iterator[None]:
     finally:
         package.removeHandler(handler)
         package.setLevel(level)
+        package.propagate = propagates
         handler.close()

@@ -42,6 +42,15 @@ class Workers(ABC):
 
     is_live: bool = False
 
+    def check(self) -> None:  # noqa: B027 (most have nobody to look for)
+        """Find out before anything is trained whether there is anybody to work.
+
+        Raises
+        ------
+        RunError
+            If there is not.
+        """
+
     @abstractmethod
     def run(self, bench: Bench, units: Sequence[Unit]) -> Results:
         """Yield the result of every unit as it is finished.

@@ -104,3 +104,12 @@ def test_an_address_where_nobody_answers_is_refused(
     monkeypatch.setattr("linerefine.experiment.cluster.CONNECT_SECONDS", 1.0)
     with pytest.raises(RunError, match=f"no Dask scheduler answers at {address}"):
         run(trained, resume=True, workers=Cluster(address))
+
+
+def test_nothing_is_trained_for_a_scheduler_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("linerefine.experiment.cluster.CONNECT_SECONDS", 1.0)
+    with pytest.raises(RunError, match="no Dask scheduler answers"):
+        run(tmp_path / "out", workers=Cluster("tcp://127.0.0.1:9"))
+    assert not (tmp_path / "out").exists()
