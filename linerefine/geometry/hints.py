@@ -9,9 +9,9 @@ import numpy as np
 from linerefine.errors import ShapeError
 from linerefine.geometry._checks import require_hints, require_mask
 from linerefine.geometry.strokes import mark
-from linerefine.types import HintMap, Logits, Mask, Stroke
+from linerefine.types import HintMap, Logits, Mask, Operation, Stroke
 
-__all__ = ["HINT_LOGIT", "apply_hints", "constrain", "merge_hints"]
+__all__ = ["HINT_LOGIT", "apply_hints", "constrain", "merge_hints", "paint"]
 
 HINT_LOGIT: Final = 20.0
 """Log-odds of a hinted pixel: certain, yet finite, so that networks can read it."""
@@ -50,11 +50,27 @@ def merge_hints(hints: HintMap, stroke: Stroke, *, overwrite: bool = True) -> Hi
     """
     merged = require_hints(hints).copy()
     tile, marked = mark(stroke, (merged.shape[0], merged.shape[1]))
-    window = merged[tile.index]
+    paint(merged[tile.index], marked, stroke.operation, overwrite=overwrite)
+    return merged
+
+
+def paint(window: HintMap, marked: Mask, operation: Operation, *, overwrite: bool = True) -> None:
+    """Write what a stroke marks into a part of a hint map, in place.
+
+    Parameters
+    ----------
+    window : ndarray of int8, shape (H, W)
+        The part under the stroke; changed.
+    marked : ndarray of bool, shape (H, W)
+        Pixels the stroke marks, as `linerefine.geometry.strokes.mark` gives them.
+    operation : Operation
+        What the stroke does.
+    overwrite : bool
+        As for `merge_hints`.
+    """
     if not overwrite:
         marked = marked & (window == 0)
-    window[marked] = int(stroke.operation)
-    return merged
+    window[marked] = int(operation)
 
 
 def apply_hints(logits: Logits, hints: HintMap) -> Logits:

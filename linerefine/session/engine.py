@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from linerefine.config import SessionConfig
 from linerefine.errors import ShapeError
-from linerefine.geometry.hints import constrain
+from linerefine.geometry.hints import constrain, paint
 from linerefine.geometry.strokes import mark
 from linerefine.geometry.tiles import crop, shown, taper
 from linerefine.refiners.base import Refiner
@@ -296,9 +296,7 @@ class RefinementSession:
         frame = bounding(shown(place_, self.shape), marked)
         hints = self._hints[frame.index].copy()
         window = hints[marked.within(frame).index]
-        if self.config.overlap == "first":
-            pixels = pixels & (window == 0)
-        window[pixels] = int(stroke.operation)
+        paint(window, pixels, stroke.operation, overwrite=self.config.overlap == "latest")
         return _Draft(place_, inner, bounding(inner, marked), marked, frame, hints)
 
     def _question(self, draft: _Draft) -> Question:

@@ -132,15 +132,12 @@ def plain_drive(
         Thin the targets anew for every score; False keeps what never changes,
         for a fair comparison of times.
     """
-    metric, size = next(iter(metrics.values())), session.config.crop
+    metric = next(iter(metrics.values()))
     shape = (session.initial.shape[0], session.initial.shape[1])
-    tiles = [tile.clipped(shape) for tile in tile_grid(shape, size, inside=False)]
+    tiles = [t.clipped(shape) for t in tile_grid(shape, session.config.crop, inside=False)]
     targets = [target.crop(tile) for tile in tiles]
-    streams = rng.spawn(len(tiles))
-    failures = [0] * len(tiles)
-    empty = [not (part.mask & part.roi).any() for part in targets]
-    skipped = {"skip": empty, "work": [False] * len(tiles)}[config.empty_tiles]
-    desk = {i for i, part in enumerate(targets) if part.roi.any() and not skipped[i]}
+    streams, failures = rng.spawn(len(tiles)), [0] * len(tiles)
+    desk = {index for index, part in enumerate(targets) if _is_worked_on(part, config)}
 
     def value(mask: Mask, index: int) -> tuple[float, float]:
         part = _again(targets[index]) if fresh_targets else targets[index]
@@ -161,13 +158,28 @@ def plain_drive(
         failures[worst], drawn = 0, drawn + 1
         session.logits, session.hints = futures[best].logits, futures[best].hints
         whole = _again(target) if fresh_targets else target
-        yield PlainRound(
-            tiles[worst],
-            strokes[best],
-            int(np.count_nonzero(session.hints)),
-            {name: each.score(session.manual_mask, whole) for name, each in metrics.items()},
-            {name: each.score(session.mask, whole) for name, each in metrics.items()},
-        )
+        yield _round(session, tiles[worst], strokes[best], whole, metrics)
+
+
+def _round(
+    session: PlainSession,
+    tile: Tile,
+    stroke: Stroke,
+    target: Target,
+    metrics: Mapping[str, Metric],
+) -> PlainRound:
+    return PlainRound(
+        tile,
+        stroke,
+        int(np.count_nonzero(session.hints)),
+        {name: metric.score(session.manual_mask, target) for name, metric in metrics.items()},
+        {name: metric.score(session.mask, target) for name, metric in metrics.items()},
+    )
+
+
+def _is_worked_on(target: Target, config: EvaluationConfig) -> bool:
+    has_lines = (target.mask & target.roi).any()
+    return bool(target.roi.any() and (has_lines or config.empty_tiles == "work"))
 
 
 def _again(target: Target) -> Target:
