@@ -22,6 +22,7 @@ __all__ = [
     "InferenceConfig",
     "NetworkConfig",
     "Options",
+    "RefinerConfig",
     "SegmenterConfig",
     "SessionConfig",
     "TilingConfig",
@@ -45,6 +46,16 @@ class Component(Options):
     )
 
 
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with others laid over them: mappings merge, all else replaces."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(old, value) if both else value
+    return result
+
+
 class NetworkConfig(Options):
     """An encoder-decoder of segmentation-models-pytorch."""
 
@@ -66,6 +77,33 @@ class SegmenterConfig(Options):
     checkpoint: str | None = Field(
         None, description="A trained segmenter (.safetensors) to use instead of training one."
     )
+
+
+class RefinerConfig(Component):
+    """A refiner of a run, and in what it differs from the others."""
+
+    label: str | None = Field(
+        None, description="What results call it; None: its name. Two of one name need labels."
+    )
+    weights: str | None = Field(
+        None,
+        description="Trained weights to use instead of training: a .safetensors file, or the "
+        "label of a refiner earlier in the list.",
+    )
+    simulator: Component | None = Field(
+        None, description="Whose strokes it is trained and tested with; None: the run's."
+    )
+    training: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of its training that differ from the run's."
+    )
+    operations: tuple[Literal["add", "erase"], ...] = Field(
+        ("add", "erase"), min_length=1, description="What the person may do in its sessions."
+    )
+
+    @property
+    def key(self) -> str:
+        """What results call it: its label, else its name."""
+        return self.label or self.name
 
 
 class TilingConfig(Options):
@@ -165,6 +203,12 @@ class EvaluationConfig(Options):
     budget: int = Field(3000, ge=1, description="Most interactions per image.")  # sec. 5
     repeats: int = Field(10, ge=1, description="Sessions per image and refiner.")  # sec. 5
     patch_passes: int = Field(5, ge=0, description="Passes over the test patches; 0 skips.")
+    loop: Literal["shared", "independent"] = Field(
+        "shared",
+        description="'shared': the manual and the refined curve come from the same strokes, "
+        "accepted if they help by hand. 'independent': the person corrects what they see, every "
+        "stroke counts, and the refiner `manual` is a person of their own.",
+    )
     attempts: int = Field(
         3, ge=1, description="Fruitless tries in a tile before it is left for good."
     )
@@ -230,11 +274,14 @@ class ExperimentConfig(Options):
     """Everything that decides what a run does."""
 
     profile: str = Field("", description="Profile these settings came from; a label.")
-    protocol: str = Field("default", description="'default', or 'paper': the authors' loop.")
+    protocol: str = Field(
+        "default",
+        description="'default', 'paper': the authors' loop, or 'independent': two people apart.",
+    )
     loader: Component
     segmenter: SegmenterConfig = SegmenterConfig()
     simulator: Component = Component(name="longest")
-    refiners: tuple[Component, ...] = Field((Component(name="unet"),), min_length=1)
+    refiners: tuple[RefinerConfig, ...] = Field((RefinerConfig(name="unet"),), min_length=1)
     metrics: tuple[Component, ...] = Field(
         (Component(name="pfm"), Component(name="iou")),
         min_length=1,
@@ -255,6 +302,16 @@ class ExperimentConfig(Options):
         0.25, ge=0, le=1, description="Share of the memory that images read once may go on filling."
     )
 
+    def training_of(self, refiner: RefinerConfig) -> TrainingConfig:
+        """Return how a refiner is trained: as the run says, but for its own settings."""
+        return TrainingConfig.model_validate(
+            merged(self.training.model_dump(mode="json"), refiner.training)
+        )
+
+    def simulator_of(self, refiner: RefinerConfig) -> Component:
+        """Return whose strokes a refiner is trained and tested with."""
+        return refiner.simulator or self.simulator
+
 
 PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -264,6 +321,8 @@ PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
         "session": {"placement": "grid", "overlap": "first"},
         "evaluation": {"empty_tiles": "skip", "attempts": 1},
     },
+    # Nobody looks at the target but the simulated eyes: no choice, no acceptance by score.
+    "independent": {"evaluation": {"loop": "independent", "empty_tiles": "work"}},
 }
 """What each protocol pins, as overrides; an experiment may add its own."""
 

@@ -12,7 +12,7 @@ from linerefine.config import ExperimentConfig
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Report", "RunResult", "Table"]
+__all__ = ["Page", "Picture", "Report", "RunResult", "Section", "Table"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,64 @@ class Report:
     """Tables, in the order they are to be read."""
 
     tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a page.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG, GIF, JPEG or SVG file.
+    caption : str
+        What to see in it; also what is read to those who cannot see it.
+    """
+
+    path: Path
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Parameters
+    ----------
+    title : str
+        Its heading; empty for none.
+    text : str
+        Paragraphs, parted by empty lines.
+    parts : tuple of Table or Picture
+        In the order they are to be read.
+    """
+
+    title: str
+    text: str = ""
+    parts: tuple[Table | Picture, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report to be read in a browser.
+
+    Parameters
+    ----------
+    title : str
+    summary : str
+        What was found, in a sentence or two.
+    command : str
+        What makes this page again.
+    sections : tuple of Section
+    facts : mapping of str to str
+        Small print: data, device, versions, seed.
+    """
+
+    title: str
+    summary: str
+    command: str
+    sections: tuple[Section, ...]
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
