@@ -156,7 +156,7 @@ def comparison(
             axes.xaxis.set_major_formatter(in_percent())
         finish(axes)
     panels[0].set_yticks(range(len(variants)), variants)
-    panels[0].set_ylim(len(variants) - 0.5, -0.5)
+    panels[0].set_ylim(max(len(variants), 1) - 0.5, -0.5)
     set_title(figure, title, label)
     return figure
 
