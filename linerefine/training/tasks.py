@@ -241,7 +241,7 @@ class RefinerTask(Task):
                 before = prompt.hints[:, 0].to(torch.int8).cpu().numpy()
                 hints = self._more(answer, batch, epoch, step, before=before, number=number)
                 prompt = self._prompt(prompt.initial, hints, previous=answer)
-        # What autocast has cast without gradients would be used again with them.
+        # Older versions of torch use again, with gradients, what autocast has cast without.
         torch.clear_autocast_cache()
         return prompt
 
