@@ -137,8 +137,20 @@ class TrainingConfig(Options):
 
     batch_size: int = Field(32, ge=1)  # paper, sec. 4.1
     learning_rate: float = Field(3e-4, gt=0, description="Adam's step size.")  # sec. 4.1
-    loss: Literal["dice", "dice_bce"] = Field(
-        "dice", description="'dice' as the authors; 'dice_bce' adds mean cross-entropy."
+    loss: Literal[
+        "dice",
+        "dice_bce",
+        "generalised_dice",
+        "generalised_dice_bce",
+        "tversky",
+        "tversky_bce",
+        "cldice",
+        "soft_cldice",
+        "soft_cldice_bce",
+    ] = Field(
+        "dice",
+        description="'dice' as the authors; '..._bce' adds mean cross-entropy; 'soft_cldice' is "
+        "the mean of 'dice' and 'cldice', which cannot train from scratch alone.",
     )
     gradient_clip: float = Field(2.0, gt=0, description="Largest gradient norm.")
     max_epochs: int = Field(1000, ge=1)
@@ -162,6 +174,12 @@ class TrainingConfig(Options):
     )
     strokes_per_patch: int = Field(
         1, ge=1, description="Most strokes drawn on a training patch; the paper draws one."
+    )
+    rounds: int = Field(
+        1,
+        ge=1,
+        description="Most rounds of strokes per training step of a refiner; from the second on "
+        "strokes are drawn on its own last answer, which is fed back to it.",
     )
     augmentation: AugmentationConfig = AugmentationConfig()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
