@@ -400,7 +400,7 @@ class TestRun:
             "image     pFM",
             "21     71.3 %",
             f"Recorded in {store} (linerefine ui shows it)",
-            f"Wrote {folder} (config.toml, report.txt, rounds.parquet, summary.json)",
+            f"Wrote {folder} (config.toml, report.html, report.txt, rounds.parquet, summary.json)",
         ]
 
     def test_the_experiment_gets_settings_folder_and_observers(self, cli, fake_run, tmp_path):
