@@ -69,10 +69,9 @@ class Network(nn.Module):
         """Return logits, shape (B, 1, H, W), for an input of shape (B, C, H, W)."""
         height, width = image.shape[-2:]
         if self.least_edge > 0 and min(height, width) < self.least_edge:
-            lacking = [max(self.least_edge - size, 0) for size in (width, height)]
-            return self(functional.pad(image, (0, lacking[0], 0, lacking[1])))[
-                ..., :height, :width
-            ]
+            below, right = (max(self.least_edge - size, 0) for size in (height, width))
+            larger: Tensor = self(functional.pad(image, (0, right, 0, below)))
+            return larger[..., :height, :width]
         if self.fast is not None and not self.training and not torch.is_grad_enabled():
             return self.fast(image)
         logits: Tensor = self.body(image)

@@ -93,7 +93,8 @@ def hint_distances(hints: Tensor) -> Tensor:
     RunError
         If the network is being traced for export.
     """
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+    is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+    if is_traced or torch.compiler.is_compiling():
         msg = (
             "a refiner that sees hints as distances cannot be exported: they are computed outside "
             "torch. Train it with encoding 'map' to export it."

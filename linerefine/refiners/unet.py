@@ -11,7 +11,7 @@ from linerefine.refiners.base import Prompt, Refiner
 from linerefine.refiners.encoding import channels_of, encode_hints
 from linerefine.refiners.options import DeepLabOptions, PANOptions, PromptOptions, UNetOptions
 
-__all__ = ["DeepLabV3Plus", "PAN", "PromptedNetwork", "UNetRefiner"]
+__all__ = ["PAN", "DeepLabV3Plus", "PromptedNetwork", "UNetRefiner"]
 
 
 class PromptedNetwork(Refiner):

@@ -14,6 +14,7 @@ from linerefine.config import (
     ExperimentConfig,
     NetworkConfig,
     Options,
+    RefinerConfig,
     SegmenterConfig,
 )
 from linerefine.refiners.options import UNetOptions
@@ -155,7 +156,7 @@ DEFAULTS = ExperimentConfig(
     loader=Component(name="etruscan_mirrors"),
     segmenter=SegmenterConfig(network=NetworkConfig(encoder="efficientnet-b6")),
     simulator=Component(name="gamma_stroke"),
-    refiners=(Component(name="unet_b6"),),
+    refiners=(RefinerConfig(name="unet_b6"),),
 )
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
