@@ -111,22 +111,32 @@ def served(encoding: str):
     return refiner.eval().requires_grad_(requires_grad=False).served()
 
 
-def test_a_refiner_that_sees_distances_is_served_but_not_exported():
+REFUSED = (
+    r"^a refiner that sees hints as distances cannot be exported: they are computed outside "
+    r"torch\. Train it with encoding 'map' to export it\.$"
+)
+
+
+def test_a_refiner_that_sees_distances_is_served_but_not_traced():
     module = served("distance")
     example = module.example_input(1)
     assert module(example).shape == (2, 1, 64, 64)
-    expected = (
-        r"^a refiner that sees hints as distances cannot be exported: they are computed outside "
-        r"torch\. Train it with encoding 'map' to export it\.$"
-    )
-    with pytest.raises(RunError, match=expected):
-        to_onnx(module, example)
-    assert len(to_onnx(served("map"), example)) > 0
+    with pytest.raises(RunError, match=REFUSED):
+        torch.jit.trace(module, example)
+    torch.jit.trace(served("map"), example)
 
 
 @pytest.mark.slow
-def test_its_refusal_is_a_tracers_own_kind_of_failure():
-    """So that a model registry goes on with its next format."""
+@pytest.mark.parametrize(
+    ("kind", "export"),
+    [
+        (RunError, to_onnx),
+        # A tracer's own kind of failure, so that a model registry goes on with its next format.
+        (RuntimeError, lambda module, example: torch.export.export(module, (example,))),
+    ],
+    ids=["onnx", "pt2"],
+)
+def test_it_is_not_exported(kind, export):
     module = served("gaussian")
-    with pytest.raises(RuntimeError, match="cannot be exported"):
-        torch.export.export(module, (module.example_input(1),))
+    with pytest.raises(kind, match="cannot be exported"):
+        export(module, module.example_input(1))
