@@ -26,9 +26,9 @@ Encoding = Literal["map", "distance", "gaussian"]
 
 _NETWORK: Any = Field(
     None,
-    description="Settings that are not given are those of segmenter.network, but for the "
-    "architecture.",
+    description="Settings left out are those of segmenter.network; the architecture is unet.",
 )
+_ENCODER: Any = Field(None, description="Settings left out are those of segmenter.network.")
 
 
 class PromptOptions(Options):
@@ -73,13 +73,13 @@ class UNetOptions(PromptOptions):
 class DeepLabOptions(PromptOptions):
     """Options of the refiner ``deeplabv3plus``."""
 
-    network: EncoderConfig | None = _NETWORK
+    network: EncoderConfig | None = _ENCODER
 
 
 class PANOptions(PromptOptions):
     """Options of the refiner ``pan``."""
 
-    network: EncoderConfig | None = _NETWORK
+    network: EncoderConfig | None = _ENCODER
 
 
 class IterNetOptions(Options):
