@@ -58,7 +58,9 @@ class FakeRun:
         self.calls: list[SimpleNamespace] = []
         self.error: BaseException | None = None
 
-    def __call__(self, experiment, config, registry, output, *, observers, resume, workers, group):
+    def __call__(
+        self, experiment, config, registry, output, *, observers, resume, workers, group, labels
+    ):
         self.calls.append(
             SimpleNamespace(
                 experiment=experiment,
@@ -68,6 +70,7 @@ class FakeRun:
                 resume=resume,
                 workers=workers,
                 group=group,
+                labels=labels,
             )
         )
         if isinstance(self.error, lr.LineRefineError):
