@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = [
     "PROTOCOLS",
     "QUICK",
+    "STAGED_DECODERS",
     "AugmentationConfig",
     "Component",
+    "EncoderConfig",
     "EvaluationConfig",
     "ExperimentConfig",
     "InferenceConfig",
@@ -59,18 +61,27 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-class NetworkConfig(Options):
-    """An encoder-decoder of segmentation-models-pytorch."""
+class EncoderConfig(Options):
+    """The encoder of a network whose architecture is settled."""
 
-    architecture: str = Field("unet", description="Any architecture smp knows by name.")
     encoder: str = Field("efficientnet-b6", description="Any smp or timm encoder.")  # sec. 3.3
     encoder_weights: str | None = Field(
         None, description="None trains from scratch; 'imagenet' downloads pretrained weights."
     )
     encoder_depth: int = Field(5, ge=3, le=5, description="Encoder stages used.")
+
+
+class NetworkConfig(EncoderConfig):
+    """An encoder-decoder of segmentation-models-pytorch."""
+
+    architecture: str = Field("unet", description="Any architecture smp knows by name.")
     decoder_channels: tuple[int, ...] | None = Field(
         None, description="Decoder widths, one per stage; None keeps smp's own."
     )
+
+
+STAGED_DECODERS = ("manet", "unet", "unetplusplus")
+"""Architectures whose decoder has one width per stage."""
 
 
 class SegmenterConfig(Options):
@@ -354,7 +365,7 @@ _LIGHT: Mapping[str, Any] = {
 
 QUICK: Mapping[str, Any] = {
     "segmenter": {"network": _LIGHT},
-    "refiners": [{"name": "unet", "options": {"network": _LIGHT}}],
+    "refiners": [{"name": "unet"}],  # with the same encoder
     "tiling": {"patch": 192, "train_rows": 512, "train_cols": 512},
     "training": {
         "batch_size": 8,

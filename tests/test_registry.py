@@ -51,8 +51,8 @@ class TestDiscovery:
         assert first.version == lr.__version__
         assert first.provides == {
             "loaders": ("folder",),
-            "simulators": ("longest",),
-            "refiners": ("manual", "unet"),
+            "simulators": ("clicks", "longest", "scribbles"),
+            "refiners": ("deeplabv3plus", "iternet", "manual", "pan", "unet"),
             "metrics": ("dice", "f_measure", "iou", "pfm"),
             "experiments": ("folder",),
             "studies": ("comparison",),
@@ -256,7 +256,7 @@ class TestConflicts:
 
 class TestLookup:
     def test_an_unknown_name_gets_a_suggestion_and_the_choices(self):
-        expected = r"^no refiner named 'unett'\. Did you mean 'unet'\? Available: manual, unet\.$"
+        expected = r"^no refiner named 'unett'\. Did you mean 'unet'\? Available: deep.*, unet\.$"
         with pytest.raises(lr.UnknownNameError, match=expected):
             Registry([builtin]).refiner("unett")
 
@@ -345,6 +345,8 @@ class TestBuiltin:
         registry = Registry([builtin])
         longest = registry.make_simulator(lr.Component(name="longest"))
         assert type(longest).__name__ == "Longest"
+        for name, kind in (("clicks", "Clicks"), ("scribbles", "Scribbles")):
+            assert type(registry.make_simulator(lr.Component(name=name))).__name__ == kind
         manual = registry.make_refiner(lr.Component(name="manual"), channels=1)
         assert type(manual).__name__ == "Manual"
         folder = registry.make_loader(lr.Component(name="folder", options={"root": str(tmp_path)}))
