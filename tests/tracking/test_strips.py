@@ -44,7 +44,7 @@ def code(colour):
 def test_a_strip_has_a_panel_for_the_image_and_for_every_state(story):
     picture = strip(story)
     assert picture.mode == "RGB"
-    panel = 220
+    panel = 256
     assert picture.width == 7 * (panel + 8) - 8  # fourteen panels in two rows
     assert 2 * panel < picture.height < 3 * panel
     single = strip(dataclasses.replace(story, states=story.states[:3]))
