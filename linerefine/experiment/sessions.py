@@ -12,7 +12,7 @@ import pandas as pd
 from linerefine.cache import atomic_write
 from linerefine.chance import stream
 from linerefine.evaluation.drive import drive
-from linerefine.evaluation.summary import session_numbers
+from linerefine.evaluation.numbers import session_numbers
 from linerefine.events import RoundFinished, SessionFinished, SessionKey, SessionStarted
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.stored import refiner_named, stored_prediction, stored_refiner
@@ -153,7 +153,8 @@ def announce_rounds(bench: Bench, key: SessionKey, rounds: Sequence[Round]) -> N
 
 
 def _finish(bench: Bench, key: SessionKey, rounds: Sequence[Round], reason: str) -> None:
-    numbers = session_numbers(table.session_frame(key, rounds, bench.steering), bench.steering)
+    evaluation, frame = bench.config.evaluation, table.session_frame(key, rounds, bench.steering)
+    numbers = session_numbers(frame, bench.steering, loop=evaluation.loop, budget=evaluation.budget)
     bench.notify(SessionFinished(key, len(rounds) - 1, reason, numbers))
 
 
