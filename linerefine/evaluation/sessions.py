@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import pandas as pd
 
+from linerefine.config import RefinerConfig
 from linerefine.evaluation.numbers import Loop, session_numbers
 
-__all__ = ["KEYS", "MANUAL", "session_summary"]
+__all__ = ["KEYS", "MANUAL", "by_hand", "session_summary"]
 
 MANUAL: Final = "manual"
-"""Key of the refiner that stands for a person without help."""
+"""Name, and key unless it has a label, of the refiner that stands for a person without help."""
 
 KEYS: Final = ["refiner", "image", "repeat"]
 """What tells a session from another."""
+
+
+def by_hand(refiners: Iterable[RefinerConfig]) -> str:
+    """Return the key of the refiner that stands for a person without help, `MANUAL` if none does.
+
+    Parameters
+    ----------
+    refiners : iterable of RefinerConfig
+        Of a run; the first `linerefine.refiners.manual` is taken.
+    """
+    return next((part.key for part in refiners if part.name == MANUAL), MANUAL)
 
 
 def session_summary(

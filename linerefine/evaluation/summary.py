@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 
 from linerefine.evaluation.numbers import Loop
-from linerefine.evaluation.sessions import KEYS, session_summary
+from linerefine.evaluation.sessions import KEYS, MANUAL, session_summary
 
 __all__ = ["summarise_sessions"]
 
+
 def summarise_sessions(
-    rounds: pd.DataFrame, metric: str, *, loop: Loop, budget: int
+    rounds: pd.DataFrame, metric: str, *, loop: Loop, budget: int, manual: str = MANUAL
 ) -> dict[str, Any]:
     """Return mean and standard deviation over repeats, by refiner and image.
 
@@ -27,6 +28,8 @@ def summarise_sessions(
         By which the rounds were made.
     budget : int
         Most interactions of a session.
+    manual : str
+        Key of the manual person of the independent loop.
 
     Returns
     -------
@@ -36,7 +39,7 @@ def summarise_sessions(
         those of `session_summary`. Means skip nan; ``reached`` says in how many
         repeats the mark was reached.
     """
-    sessions = session_summary(rounds, metric, loop=loop, budget=budget)
+    sessions = session_summary(rounds, metric, loop=loop, budget=budget, manual=manual)
     return {
         str(refiner): {
             "images": {str(i): _over_repeats(part) for i, part in group.groupby("image")},

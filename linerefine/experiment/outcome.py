@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from linerefine.cache import atomic_write
+from linerefine.evaluation.sessions import by_hand
 from linerefine.evaluation.summary import summarise_sessions
 from linerefine.evaluation.tables import session_tables
 from linerefine.events import ArtifactWritten
@@ -61,7 +62,11 @@ def summarise(
     """Return the content of ``summary.json``."""
     evaluation = bench.config.evaluation
     sessions = summarise_sessions(
-        rounds, bench.steering, loop=evaluation.loop, budget=evaluation.budget
+        rounds,
+        bench.steering,
+        loop=evaluation.loop,
+        budget=evaluation.budget,
+        manual=by_hand(bench.config.refiners),
     )
     on_patches = summarise_patches(patches)
     networks = ("segmenter", *(part.key for part in bench.config.refiners))
