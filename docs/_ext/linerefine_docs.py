@@ -154,6 +154,15 @@ def experiments_page(registry: Registry) -> str:
     return "\n".join(parts)
 
 
+def studies_page(registry: Registry) -> str:
+    """Return every study, what it reproduces, and the variants it compares."""
+    lines = ["| study | what | source | variants |", "| --- | --- | --- | --- |"]
+    for study in registry.studies().values():
+        variants = ", ".join(variant.label for variant in study.variants) or "the experiment's own"
+        lines.append(f"| `{study.name}` | {study.summary} | {study.source} | {variants} |")
+    return "\n".join(lines) + "\n"
+
+
 def option_row(parameter: Any) -> str:
     """Return one table row for an argument or option."""
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
@@ -196,6 +205,7 @@ def generate(app: Sphinx) -> None:
         "components.md": components_page(registry),
         "experiments.md": experiments_page(registry),
         "protocols.md": overrides_table("protocol", PROTOCOLS),
+        "studies.md": studies_page(registry),
         "cli.md": cli_page(),
     }
     for name, text in pages.items():
