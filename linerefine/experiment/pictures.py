@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from linerefine.cache import atomic_write
-from linerefine.evaluation.sessions import by_hand, session_summary
+from linerefine.evaluation.sessions import by_hand
 from linerefine.events import ArtifactWritten, SessionKey
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.networks import fit_result
@@ -121,15 +121,11 @@ def _draw_chosen(bench: Bench, result: RunResult, refiner: str, label: str) -> N
     gains = image_gains(result.rounds, refiner)
     names = list(dict.fromkeys([*list(gains)[:1], *list(gains)[-1:]]))
     titles = ["largest gain", "smallest gain"] if len(names) > 1 else [""]
-    shown = [
-        part
-        for name, title in zip(names, titles, strict=False)
-        if (
-            part := _shown(
-                bench, refiner, bench.loaded(name), _said(bench, result, refiner, name, title)
-            )
-        )
-    ]
+    shown = []
+    for name, title in zip(names, titles, strict=False):
+        said = _said(bench, result, SessionKey(refiner, 0, name), title, gains[name])
+        part = _shown(bench, refiner, bench.loaded(name), said)
+        shown += [] if part is None else [part]
     if not shown:
         return
     title = f"{refiner} ({label})" if label else refiner
@@ -139,33 +135,19 @@ def _draw_chosen(bench: Bench, result: RunResult, refiner: str, label: str) -> N
         _keep_story(bench, told, refiner)
 
 
-def _said(bench: Bench, result: RunResult, refiner: str, image: str, which: str) -> str:
-    """Return what is written above a chosen image: the numbers of the session that is shown."""
-    rounds = result.rounds
-    session = rounds[
-        (rounds["refiner"] == refiner) & (rounds["image"] == image) & (rounds["repeat"] == 0)
-    ].sort_values("round")
-    evaluation, last = bench.config.evaluation, session.iloc[-1]
-    of_image = rounds[rounds["image"] == image]
-    sessions = session_summary(
-        of_image,
-        bench.steering,
-        loop=evaluation.loop,
-        budget=evaluation.budget,
-        manual=by_hand(bench.config.refiners),
+def _said(bench: Bench, result: RunResult, key: SessionKey, which: str, gain: float) -> str:
+    """Return what is written above a chosen image: why, and the scores of the session shown."""
+    rounds, metric = result.rounds, bench.steering
+    is_shown = (rounds["refiner"] == key.refiner) & (rounds["image"] == key.image)
+    session = rounds[is_shown & (rounds["repeat"] == key.repeat)].sort_values("round")
+    first, last = session.iloc[0], session.iloc[-1]
+    start = percent(float(first[f"refined_{metric}"]))
+    ends = " / ".join(percent(float(last[f"{side}_{metric}"])) for side in ("manual", "refined"))
+    name = f"{which}: {key.image}" if which else key.image
+    return (
+        f"{name}, mean gain {percent(gain, signed=True)}, after {len(session) - 1} strokes "
+        f"{style.metric_title(metric)} {start} \N{RIGHTWARDS ARROW} {ends} pasted / refined"
     )
-    is_shown = (sessions["refiner"] == refiner) & (sessions["repeat"] == 0)
-    numbers = sessions[is_shown].iloc[0]
-    metric = style.metric_title(bench.steering)
-    parts = [
-        f"{which}: {image}" if which else image,
-        f"mean gain {percent(numbers['mean_gain'], signed=True)}",
-        f"after {len(session) - 1} strokes {metric} {percent(numbers['initial'])}",
-    ]
-    ends = " / ".join(
-        percent(float(last[f"{side}_{bench.steering}"])) for side in ("manual", "refined")
-    )
-    return ", ".join(parts) + f" \N{RIGHTWARDS ARROW} {ends} by hand / refined"
 
 
 def _keep_story(bench: Bench, told: strips.Story, refiner: str) -> None:

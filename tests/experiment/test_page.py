@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 from linerefine.configure import load_config
-from linerefine.events import ArtifactWritten, Event
+from linerefine.events import ArtifactWritten, Event, SessionKey
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.page import run_page
+from linerefine.experiment.replay import replay
 from linerefine.report import Picture, RunResult, Table
 
 from .conftest import CONFIG, EXPERIMENT, registry, run
@@ -104,3 +105,21 @@ def test_without_sessions_the_page_says_so(
 ) -> None:
     empty = replace(finished[0], rounds=pd.DataFrame(), tags={})
     assert run_page(bench, EXPERIMENT, empty).summary == "No sessions were run."
+
+
+def test_two_people_apart_are_compared_in_words_of_their_own(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    evaluation = CONFIG.evaluation.model_copy(update={"loop": "independent"})
+    config = CONFIG.model_copy(update={"evaluation": evaluation})
+    result = run(tmp_path_factory.mktemp("apart") / "out", evaluation=evaluation)
+    bench = Bench.build(config, registry(), RunFolder(result.output), Notifier([]))
+    page = run_page(bench, EXPERIMENT, result)
+    assert "that of the manual person after as many interactions" in page.summary
+    assert "same strokes pasted" in page.sections[1].text
+    names = {part.path.name for section in page.sections[1:] for part in section.parts}
+    assert {"score-bands.png", "effort.png", "extremes-unet.png", "tile-unet.gif"} <= names
+    key = SessionKey("unet", 0, bench.loader.names("test")[0])
+    for round_, session in replay(bench, key):
+        score = bench.metrics["pfm"].score(session.mask, bench.loaded(key.image).target)
+        assert score == pytest.approx(round_.refined["pfm"], nan_ok=True)
