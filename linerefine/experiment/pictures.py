@@ -61,11 +61,11 @@ def _whole_run(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[st
 def _curves(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[str, Figure]]:
     rounds, metric, loop = result.rounds, bench.steering, bench.config.evaluation.loop
     yield "gain", figures.gain_curve(rounds, label=label)
-    yield "workload", figures.workload(rounds, metric=metric, label=label)
     yield "gain-bands", bands.gain_bands(rounds, label=label)
     yield "score-bands", bands.score_bands(rounds, metric=metric, loop=loop, label=label)
     manual = by_hand(bench.config.refiners)
     if loop == "shared":
+        yield "workload", figures.workload(rounds, metric=metric, label=label)
         yield "effort", bars.effort_bars(rounds, metric=metric, label=label)
     elif manual in set(rounds["refiner"]):
         yield (

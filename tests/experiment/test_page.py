@@ -119,6 +119,7 @@ def test_two_people_apart_are_compared_in_words_of_their_own(
     assert "same strokes pasted" in page.sections[1].text
     names = {part.path.name for section in page.sections[1:] for part in section.parts}
     assert {"score-bands.png", "effort.png", "extremes-unet.png", "tile-unet.gif"} <= names
+    assert "workload.png" not in names  # its curves share their strokes
     key = SessionKey("unet", 0, bench.loader.names("test")[0])
     for round_, session in replay(bench, key):
         score = bench.metrics["pfm"].score(session.mask, bench.loaded(key.image).target)
