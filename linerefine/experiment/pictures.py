@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["draw_pictures"]
+
+MOST_OVERLAYS = 8
+"""Images that are drawn before and after, per refiner; best and worst are drawn in any case."""
 
 
 def draw_pictures(bench: Bench, result: RunResult) -> None:
@@ -75,7 +79,7 @@ def _curves(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[str, 
 
 
 def _overlays(bench: Bench, refiner: str, label: str) -> Iterator[tuple[str, Figure]]:
-    for sample in test_samples(bench):
+    for sample in islice(test_samples(bench), MOST_OVERLAYS):
         shown = _shown(bench, refiner, sample)
         if shown is not None:
             yield (
