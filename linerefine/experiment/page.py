@@ -95,9 +95,9 @@ _WORDS = {
         "interactions, repeats and images.",
         "saved": "The manual person's best {0} takes {1} hinted pixels; sessions that never "
         "reach it count with the whole budget.",
-        "curves": "A score is that of what a person sees who is at work on it alone; the "
-        "refiner manual stands for a person who works by hand. Gains compare the refiner's answer with the same strokes pasted into the "
-        "first prediction.",
+        "curves": "A score is that of what a person sees who is at work on it alone; the refiner "
+        "manual stands for a person who works by hand. Gains compare the refiner's answer with "
+        "the same strokes pasted into the first prediction.",
     },
 }
 """What is compared with what, by loop."""
