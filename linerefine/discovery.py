@@ -32,6 +32,7 @@ __all__ = [
     "Kind",
     "Offer",
     "Plugin",
+    "folded",
     "installed_plugins",
     "offers_of",
     "plugin_from",
@@ -114,6 +115,11 @@ def installed_plugins() -> list[Plugin]:
         for entry_point in metadata.entry_points(group=GROUP)
     ]
     return [core, *sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))]
+
+
+def folded(name: str) -> str:
+    """Return a name as packaging compares it: ``-``, ``_``, ``.`` and case do not count."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def plugin_from(thing: object) -> Plugin:

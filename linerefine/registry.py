@@ -6,7 +6,6 @@ on; each test makes its own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
@@ -20,6 +19,7 @@ from linerefine.discovery import (
     Kind,
     Offer,
     Plugin,
+    folded,
     installed_plugins,
     offers_of,
     plugin_from,
@@ -123,15 +123,15 @@ class Registry:
             If a blocked name is that of no installed plugin.
         """
         plugins = installed_plugins()
-        names = {_folded(name) for name in blocked}
+        names = {folded(name) for name in blocked}
         known = {plugin.distribution for plugin in plugins} | {plugin.name for plugin in plugins}
         for name in blocked:
-            if _folded(name) not in {_folded(other) for other in known}:
+            if folded(name) not in {folded(other) for other in known}:
                 raise UnknownNameError(_unknown("plugin", name, known))
         found = cls(
             plugin
             for plugin in plugins
-            if not {_folded(plugin.distribution), _folded(plugin.name)} & names
+            if not {folded(plugin.distribution), folded(plugin.name)} & names
         )
         found._recipe = cls.discover, (tuple(blocked),)
         return found
@@ -322,11 +322,6 @@ class Registry:
 
 def _has(offers: Sequence[Offer], plugin: Plugin) -> bool:
     return any(offer.plugin is plugin for offer in offers)
-
-
-def _folded(name: str) -> str:
-    """Return a name as packaging compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _unknown(kind: str, name: str, available: Collection[str]) -> str:

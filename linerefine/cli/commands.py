@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from linerefine.cli.kit import new_plugin, plugins_app
 from linerefine.cli.means import Means
 from linerefine.cli.options import (
     AsJson,
@@ -50,6 +51,8 @@ cache_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(cache_app)
+app.add_typer(plugins_app)
+app.command("new-plugin", short_help="Write a plugin to begin with.")(new_plugin)
 
 
 def _print_version(wanted: bool) -> None:
@@ -274,14 +277,6 @@ def export(
         image=image,
         blocked=block or (),
     )
-
-
-@app.command(short_help="List what is installed.")
-def plugins(as_json: AsJson = False, block: Block = None) -> None:
-    """List what is installed, and what is wrong with it."""
-    from linerefine.cli.listing import plugins_command
-
-    plugins_command(as_json=as_json, blocked=block or ())
 
 
 @config_app.command("show", short_help="Print every setting of an experiment.")
