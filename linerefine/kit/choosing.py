@@ -56,8 +56,10 @@ def choose(registry: Registry, name: str) -> Choice:
         known = {info.name for info in infos} | {n for info in infos for _, n in _offers(info)}
         near = did_you_mean(name, known)
         plugins = f"Installed plugins: {', '.join(info.name for info in infos)}."
+        broken = [info.name for info in infos if info.problem and not info.provides]
+        why = f"Cannot be loaded: {', '.join(broken)}; linerefine plugins says why."
         msg = f"no plugin or component named '{name}'."
-        raise UnknownNameError(" ".join(filter(None, [msg, near, plugins])))
+        raise UnknownNameError(" ".join(filter(None, [msg, near, plugins, why if broken else ""])))
     return Choice(meant, tuple(sorted(found, key=lambda pair: (KINDS.index(pair[0]), pair[1]))))
 
 

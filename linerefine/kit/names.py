@@ -84,6 +84,6 @@ def _taken_by_plugins(name: str, registry: Registry) -> Iterator[str]:
         source = f"{info.distribution} {info.version}".rstrip()
         taken = [kinds[group] for group, names in info.provides.items() if name in names]
         if taken:
-            yield f"NAME is '{name}', but {source} has a {' and a '.join(taken)} of that name."
+            yield f"NAME is '{name}', but {source} has it already ({', '.join(taken)})."
         elif folded(info.name) == folded(name) != _PREFIX:
             yield f"NAME is '{name}', but {source} has a plugin of that name."

@@ -179,7 +179,7 @@ def _values(name: str, kinds: tuple[str, ...]) -> dict[str, Any]:
         "package": package,
         "kinds": kinds,
         "core": core_requirement(core["Version"]),
-        "python": core["Requires-Python"],
+        "python": ",".join(sorted(core["Requires-Python"].split(","), reverse=True)),
         "has_options": bool(options),
         "imported_options": (["DEFAULTS", "PROFILES"] if "experiment" in kinds else [])
         + sorted(options),
