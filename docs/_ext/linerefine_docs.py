@@ -178,7 +178,7 @@ def command_parts(command: Any, path: str) -> Iterator[str]:
     """Yield the sections of a command and of its subcommands, as typer built them."""
     for name, child in getattr(command, "commands", {}).items():
         yield from command_parts(child, f"{path} {name}")
-    if hasattr(command, "commands"):
+    if hasattr(command, "commands") and not command.invoke_without_command:
         return
     usage = " ".join(command.collect_usage_pieces(typer.Context(command, info_name=path)))
     yield f"## {path}\n\n```text\n{path} {usage}\n```\n\n{(command.help or '').strip()}\n"
