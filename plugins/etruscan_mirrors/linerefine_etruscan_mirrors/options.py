@@ -14,6 +14,7 @@ from linerefine.config import (
     ExperimentConfig,
     NetworkConfig,
     Options,
+    RefinerConfig,
     SegmenterConfig,
 )
 from linerefine.refiners.options import UNetOptions
@@ -39,7 +40,7 @@ class MirrorOptions(Options):
     root: Path | None = Field(
         None, description="Folder holding the object folders; None draws phantoms."
     )
-    phantoms: Literal["quick", "full"] = Field(
+    phantoms: Literal["quick", "ship", "full"] = Field(
         "quick", description="Which phantoms to draw without a root."
     )
     layout: Layout = Field(Layout(), description="Names of folders and files.")
@@ -155,12 +156,33 @@ DEFAULTS = ExperimentConfig(
     loader=Component(name="etruscan_mirrors"),
     segmenter=SegmenterConfig(network=NetworkConfig(encoder="efficientnet-b6")),
     simulator=Component(name="gamma_stroke"),
-    refiners=(Component(name="unet_b6"),),
+    refiners=(RefinerConfig(name="unet_b6"),),
 )
+
+_SHIPPED_NETWORK: Mapping[str, Any] = {
+    "encoder": "tu-resnet10t",
+    "encoder_depth": 4,  # the fifth stage alone holds seven in ten weights
+    "decoder_channels": (64, 48, 32, 16),
+}
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "quick": {**QUICK, "loader": {"options": {"phantoms": "quick"}}},
     "paper": {"loader": {"options": {"phantoms": "full"}}, "protocol": "paper"},
+    # Trains the two networks that ship: `scripts/train_shipped`.
+    "ship": {
+        **QUICK,
+        "loader": {"options": {"phantoms": "ship"}},
+        "segmenter": {"network": _SHIPPED_NETWORK},
+        "refiners": [{"name": "unet", "options": {"network": _SHIPPED_NETWORK}}],
+        "training": {
+            **QUICK["training"],
+            "max_epochs": 20,
+            "steps_per_epoch": 100,
+            "patience": 20,
+            "strokes_per_patch": 4,
+            "validation_patches": 96,
+        },
+    },
 }
 
 PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
