@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ExperimentConfig,
         NetworkConfig,
         Options,
+        RefinerConfig,
         SegmenterConfig,
         SessionConfig,
         TilingConfig,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
     from linerefine.refiners.base import Prompt, Refiner
     from linerefine.registry import Registry
-    from linerefine.report import Report, RunResult, Table
+    from linerefine.report import Page, Picture, Report, RunResult, Section, Table
     from linerefine.samples import Sample, Target
     from linerefine.types import (
         HintMap,
@@ -74,16 +75,20 @@ __all__ = [
     "NetworkConfig",
     "Operation",
     "Options",
+    "Page",
+    "Picture",
     "PluginError",
     "Progress",
     "Prompt",
     "Refiner",
+    "RefinerConfig",
     "Registry",
     "Report",
     "Round",
     "RunError",
     "RunResult",
     "Sample",
+    "Section",
     "SegmenterConfig",
     "SessionConfig",
     "ShapeError",
@@ -111,6 +116,7 @@ _HOMES = {
         "ExperimentConfig",
         "NetworkConfig",
         "Options",
+        "RefinerConfig",
         "SegmenterConfig",
         "SessionConfig",
         "TilingConfig",
@@ -144,8 +150,11 @@ _HOMES = {
     ),
     "linerefine.registry": ("Registry",),
     "linerefine.report": (
+        "Page",
+        "Picture",
         "Report",
         "RunResult",
+        "Section",
         "Table",
     ),
     "linerefine.samples": (

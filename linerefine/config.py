@@ -28,6 +28,7 @@ __all__ = [
     "TilingConfig",
     "TrackingConfig",
     "TrainingConfig",
+    "merged",
 ]
 
 
@@ -51,8 +52,10 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     result = dict(below)
     for key, value in above.items():
         old = result.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[key] = merged(old, value) if both else value
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            result[key] = merged(old, value)
+        else:
+            result[key] = value
     return result
 
 

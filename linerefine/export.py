@@ -15,7 +15,12 @@ from linerefine.cache import atomic_write
 from linerefine.errors import RunError, UnknownNameError
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.loading import load_bench
-from linerefine.experiment.stored import segmenter_path, stored_refiner, stored_segmenter
+from linerefine.experiment.stored import (
+    refiner_path,
+    segmenter_path,
+    stored_refiner,
+    stored_segmenter,
+)
 from linerefine.geometry.tiles import crop
 from linerefine.models.onnx import OnnxCheck, check_onnx, to_onnx
 from linerefine.models.segmenter import Segmenter
@@ -107,14 +112,14 @@ def export_run(
 
 
 def _trained(bench: Bench) -> list[str]:
-    names = [SEGMENTER, *(component.name for component in bench.config.refiners)]
+    names = [SEGMENTER, *(refiner.key for refiner in bench.config.refiners)]
     return [name for name in names if _weights(bench, name).is_file()]
 
 
 def _weights(bench: Bench, name: str) -> Path:
     if name == SEGMENTER:
         return segmenter_path(bench)
-    return bench.folder.checkpoints / f"{name}.safetensors"
+    return refiner_path(bench, name)
 
 
 def _check(bench: Bench, wanted: Sequence[str], trained: list[str], output: Path | None) -> None:

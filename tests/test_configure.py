@@ -139,7 +139,7 @@ class TestProfile:
     def test_an_unknown_protocol_is_refused_with_a_suggestion(self, registry):
         expected = (
             r"^experiment leaves has no protocol 'papr'\. Did you mean 'paper'\? "
-            r"Available: botanist, default, paper\.$"
+            r"Available: botanist, default, independent, paper\.$"
         )
         with pytest.raises(lr.UnknownNameError, match=expected):
             resolved(registry, sets=["protocol=papr"])
@@ -394,11 +394,24 @@ def components() -> st.SearchStrategy[lr.Component]:
     return st.builds(lr.Component, name=st.text("abc_", min_size=1), options=options())
 
 
+def refiners() -> st.SearchStrategy[lr.RefinerConfig]:
+    names = st.text("abc_", min_size=1)
+    return st.builds(
+        lr.RefinerConfig,
+        name=names,
+        options=options(),
+        label=st.none() | names,
+        weights=st.none() | names,
+        simulator=st.none() | components(),
+        training=options(),
+    )
+
+
 class TestFiles:
     @settings(deadline=None, max_examples=60)
     @given(
         loader=components(),
-        refiners=st.lists(components(), min_size=1, max_size=3),
+        refiners=st.lists(refiners(), min_size=1, max_size=3),
         steps=st.none() | st.integers(1, 10**9),
         checkpoint=st.none() | st.sampled_from(["None", "a path\nwith a break", "ü"]),
         widths=st.none() | st.lists(st.integers(1, 99), max_size=5),

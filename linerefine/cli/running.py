@@ -264,7 +264,7 @@ def _plan(
     experiment: str, config: ExperimentConfig, folder: Path, uri: str, *, resumed: bool
 ) -> str:
     """Return the line that says what will happen."""
-    refiners = ", ".join(part.name for part in config.refiners)
+    refiners = ", ".join(part.key for part in config.refiners)
     settings = [
         f"profile {config.profile or 'none'}",
         f"protocol {config.protocol}",

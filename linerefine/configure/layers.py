@@ -96,7 +96,7 @@ class Layers:
     def assign(self, assignment: Assignment, origin: str) -> Mistake | None:
         """Carry out one ``--set``; return what is wrong with its path, if anything.
 
-        Entries of a list are named by number or, components, by name.
+        Entries of a list are named by number or, components, by label or name.
         """
         here: Any = self.settings
         path: list[str | int] = []
@@ -150,7 +150,8 @@ class Layers:
 def _is_component_name(path: Where) -> bool:
     is_single = len(path) == 2 and path[0] in {"loader", "simulator"}
     is_listed = len(path) == 3 and path[0] in {"refiners", "metrics"}
-    return (is_single or is_listed) and path[-1] == "name"
+    is_own = len(path) == 4 and path[0] == "refiners" and path[2] == "simulator"
+    return (is_single or is_listed or is_own) and path[-1] == "name"
 
 
 def _has(here: object, step: str | int) -> bool:
@@ -160,15 +161,19 @@ def _has(here: object, step: str | int) -> bool:
 
 
 def _index(entries: Sequence[Any], step: str) -> int | None:
-    """Return the entry that a number or a component's name stands for."""
+    """Return the entry that a number or a component's label or name stands for."""
     if step.isdecimal():
         return int(step) if int(step) < len(entries) else None
-    names = [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
-    return names.index(step) if step in names else None
+    for key in ("label", "name"):
+        names = [entry.get(key) if isinstance(entry, dict) else None for entry in entries]
+        if step in names:
+            return names.index(step)
+    return None
 
 
 def _no_entry(path: Where, step: str, entries: Sequence[Any]) -> Mistake:
-    names = [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
+    parts = [entry for entry in entries if isinstance(entry, dict) and "name" in entry]
+    names = [str(entry.get("label") or entry["name"]) for entry in parts]
     there = ", ".join(names) if names else f"{len(entries)} entries"
     return Mistake(
         path,

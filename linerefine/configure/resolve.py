@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from linerefine.config import PROTOCOLS, ExperimentConfig
+from linerefine.config import PROTOCOLS, ExperimentConfig, TrainingConfig
 from linerefine.configure.files import plain, read_settings
 from linerefine.configure.layers import Assignment, Layers, parse_assignment
 from linerefine.discovery import Kind
@@ -212,6 +212,7 @@ def _laid_over(experiment: Experiment, given: _Given, findings: _Findings) -> La
         mistake = layers.assign(assignment, "set by --set")
         if mistake is not None:
             findings.lines.append(mistake.line("set by --set"))
+    _lay_manual(layers)
     return layers
 
 
@@ -271,6 +272,18 @@ def _lay_protocol(
     layers.put(("protocol",), name, origin)
 
 
+def _lay_manual(layers: Layers) -> None:
+    """Add the person without a refiner, whom the others of an independent run are compared with."""
+    refiners = layers.settings.get("refiners")
+    evaluation = layers.settings.get("evaluation")
+    if not isinstance(refiners, list) or not isinstance(evaluation, dict):
+        return
+    names = [part.get("name") for part in refiners if isinstance(part, dict)]
+    if evaluation.get("loop") == "independent" and "manual" not in names:
+        refiners = [*refiners, {"name": "manual"}]
+        layers.put(("refiners",), refiners, "set by evaluation.loop")
+
+
 def _lay_refiners(layers: Layers, names: Sequence[str]) -> None:
     configured = layers.settings.get("refiners", [])
     known = {part["name"]: part for part in configured if isinstance(part, dict) and "name" in part}
@@ -284,13 +297,8 @@ def _checked(layers: Layers, registry: Registry, findings: _Findings) -> Experim
     complete = dict(settings)
     for where, part in _components(settings):
         options = _complete_options(where, part, layers, registry, findings)
-        target = complete
-        if len(where) == 1:
-            target[str(where[0])] = part | {"options": options}
-        else:
-            group = list(target[str(where[0])])
-            group[int(where[1])] = part | {"options": options}
-            target[str(where[0])] = group
+        complete = _with(complete, (*where, "options"), options)
+    _check_training(settings, layers, findings)
     _check_names_differ(settings, layers, findings)
     try:
         config = ExperimentConfig.model_validate(complete)
@@ -311,8 +319,12 @@ def _components(settings: Mapping[str, Any]) -> Iterator[tuple[Where, dict[str, 
     ]
     for group in ("refiners", "metrics"):
         parts = settings.get(group)
-        if isinstance(parts, list):
-            places += [((group, index), part) for index, part in enumerate(parts)]
+        if not isinstance(parts, list):
+            continue
+        for index, part in enumerate(parts):
+            places.append(((group, index), part))
+            if group == "refiners" and isinstance(part, dict):
+                places.append(((group, index, "simulator"), part.get("simulator")))
     for where, part in places:
         if isinstance(part, dict) and isinstance(part.get("name"), str):
             yield where, part
@@ -328,7 +340,7 @@ def _complete_options(
     """Return a component's options with all their defaults, noting what is wrong."""
     given = part.get("options", {})
     try:
-        entry = registry.entry(_KIND_AT[str(where[0])], part["name"])
+        entry = registry.entry(_kind(where), part["name"])
     except UnknownNameError as error:
         findings.add_unknown((*where, "name"), error, layers.origin((*where, "name")))
         return given
@@ -345,6 +357,34 @@ def _complete_options(
         return given
 
 
+def _kind(where: Where) -> Kind:
+    return "simulator" if where[-1] == "simulator" else _KIND_AT[str(where[0])]
+
+
+def _with(settings: Any, path: Where, value: object) -> Any:  # noqa: ANN401 - nested plain values
+    """Return settings with another value at a path; those given stay as they are."""
+    if not path:
+        return value
+    first, *rest = path
+    if isinstance(settings, list):
+        below = _with(settings[int(first)], tuple(rest), value)
+        return [*settings[: int(first)], below, *settings[int(first) + 1 :]]
+    return {**settings, first: _with(settings.get(first, {}), tuple(rest), value)}
+
+
+def _check_training(settings: Mapping[str, Any], layers: Layers, findings: _Findings) -> None:
+    """Note what is wrong with a refiner's own settings of its training."""
+    for where, part in _components(settings):
+        own = part.get("training")
+        if where[0] != "refiners" or len(where) != 2 or not isinstance(own, dict) or not own:
+            continue
+        try:
+            TrainingConfig.model_validate(own)
+        except ValidationError as error:
+            mistakes = mistakes_in(error, TrainingConfig, own, (*where, "training"))
+            findings.lines += [_line(mistake, layers) for mistake in mistakes]
+
+
 def _line(mistake: Mistake, layers: Layers) -> str:
     """Return a mistake as a line that says where its value was set."""
     if mistake.came == "is missing":
@@ -354,16 +394,19 @@ def _line(mistake: Mistake, layers: Layers) -> str:
 
 
 def _check_names_differ(settings: Mapping[str, Any], layers: Layers, findings: _Findings) -> None:
-    """Refuse a refiner or metric that is listed twice: results are told apart by name."""
+    """Refuse a refiner or metric that is listed twice: results are told apart by name or label."""
     for group in ("refiners", "metrics"):
         seen: set[str] = set()
         for where, part in _components(settings):
-            if where[0] != group:
+            if where[0] != group or len(where) != 2:
                 continue
-            if part["name"] in seen:
-                mistake = Mistake((*where, "name"), f"is '{part['name']}' again", "each name once")
-                findings.lines.append(_line(mistake, layers))
-            seen.add(part["name"])
+            called = part.get("label") or part["name"]
+            if called in seen:
+                key = "label" if part.get("label") else "name"
+                remedy = " Give each a label." if group == "refiners" else ""
+                mistake = Mistake((*where, key), f"is '{called}' again", "each name once")
+                findings.lines.append(_line(mistake, layers) + remedy)
+            seen.add(called)
 
 
 def _unknown(kind: str, name: str, available: Collection[str], owner: str) -> UnknownNameError:

@@ -8,7 +8,7 @@ from linerefine.config import ExperimentConfig
 from linerefine.errors import RunError
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.folder import RunFolder
-from linerefine.experiment.networks import TrainingSet, targets, trained_refiner, trained_segmenter
+from linerefine.experiment.networks import TrainingSet, trained_refiner, trained_segmenter
 from linerefine.registry import Registry
 from linerefine.training.distributed import Group
 
@@ -32,7 +32,7 @@ def train_along(registry: Registry, group: Group) -> None:
     config, folder = group.agreed(_not_first)
     bench = Bench.build(config, registry, RunFolder(folder), silent, group=group)
     bench.loader.prepare(silent.progress)
-    bench.simulator.prepare(targets(bench))
+    bench.prepare_simulators()
     data = TrainingSet.load(bench)
     segmenter = trained_segmenter(bench, data)
     for component in config.refiners:

@@ -1,7 +1,7 @@
 """A unit of work done in another process: what that process is sent, and what it answers.
 
 The other process gets the configuration, the registry and the prepared
-simulator in one parcel, opens it once, and reads networks and first
+simulators in one parcel, opens it once, and reads networks and first
 predictions from the run folder. It writes nothing and tells nobody anything:
 what it finds out goes back to the process that keeps the tables.
 """
@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -65,6 +65,7 @@ class _Content:
     config: ExperimentConfig
     registry: Registry
     simulator: UserSimulator
+    own_simulators: Mapping[str, UserSimulator]
     folder: Path
     home: Path
     versions: dict[str, str]
@@ -97,7 +98,15 @@ def pack(bench: Bench, threads: int | None, *, siblings: int = 1) -> Iterator[Pa
         "image_memory": bench.config.image_memory / siblings,
     }
     config = bench.config.model_copy(update=own)
-    content = _Content(config, bench.registry, bench.simulator, folder, Path.cwd(), _versions())
+    content = _Content(
+        config,
+        bench.registry,
+        bench.simulator,
+        bench.own_simulators,
+        folder,
+        Path.cwd(),
+        _versions(),
+    )
     try:
         packed = cloudpickle.dumps(content)
     except Exception as error:
@@ -151,7 +160,8 @@ def _open(parcel: Parcel) -> tuple[Worker, _Content]:
         silent = Notifier([])
         bench = Bench.build(config, content.registry, RunFolder(content.folder), silent)
         bench.loader.prepare(silent.progress)
-    return Worker(replace(bench, simulator=content.simulator)), content
+    own = content.own_simulators
+    return Worker(replace(bench, simulator=content.simulator, own_simulators=own)), content
 
 
 def _check_seen(content: _Content, token: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from linerefine.experiment.notifier import Notifier
 from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
 from linerefine.models.device import resolve_device, set_threads
 from linerefine.registry import Registry
+from linerefine.samples import Target
 from linerefine.training.distributed import ALONE, Group
 
 __all__ = ["Bench", "Notifier"]
@@ -30,6 +31,8 @@ class Bench:
     device: torch.device
     loader: ModalityLoader
     simulator: UserSimulator
+    own_simulators: Mapping[str, UserSimulator]
+    """Of the refiners that are not trained and tested with the run's simulator, by key."""
     metrics: Mapping[str, Metric]
     notify: Notifier
     fast: FastNetworks
@@ -81,12 +84,35 @@ class Bench:
             device=device,
             loader=loader,
             simulator=registry.make_simulator(config.simulator),
+            own_simulators={
+                refiner.key: registry.make_simulator(
+                    refiner.simulator, ("refiners", refiner.key, "simulator")
+                )
+                for refiner in config.refiners
+                if refiner.simulator is not None
+            },
             metrics={part.name: registry.make_metric(part) for part in config.metrics},
             notify=notify,
             fast=FastNetworks(config.inference, device, notify, folder if records else None),
             loaded=Loaded.within_share(loader.load, config.image_memory),
             group=group,
         )
+
+    def prepare_simulators(self) -> None:
+        """Let everybody who draws look once at the training targets."""
+        for simulator in (self.simulator, *self.own_simulators.values()):
+            simulator.prepare(self.training_targets())
+
+    def simulator_for(self, refiner: str) -> UserSimulator:
+        """Return who draws in the training and the sessions of a refiner."""
+        return self.own_simulators.get(refiner, self.simulator)
+
+    def training_targets(self) -> Iterator[Target]:
+        """Yield the targets of the training split, one at a time."""
+        for name in self.loader.names("train"):
+            target = self.loaded(name).target
+            if target is not None:
+                yield target
 
     @property
     def session_calls(self) -> int:

@@ -43,7 +43,7 @@ def evaluate(bench: Bench, workers: Workers, keys: Sequence[SessionKey]) -> list
             _keep(bench, result, is_told=workers.is_live)
             if not workers.is_live:
                 bench.notify.progress("patch scores and sessions", done, len(units))
-    names = [part.name for part in bench.config.refiners]
+    names = [part.key for part in bench.config.refiners]
     return [row for name in names for row in stored_patch_scores(bench, name) or ()]
 
 
@@ -51,10 +51,10 @@ def _open_units(bench: Bench, keys: Sequence[SessionKey]) -> Iterator[Unit]:
     """Yield what is left to do, refiner by refiner; announce what an earlier command did."""
     for component in bench.config.refiners:
         has_patches = bench.config.evaluation.patch_passes > 0
-        if has_patches and stored_patch_scores(bench, component.name) is None:
-            yield PatchWork(component.name)
+        if has_patches and stored_patch_scores(bench, component.key) is None:
+            yield PatchWork(component.key)
         for key in keys:
-            if key.refiner == component.name and not announce_stored(bench, key):
+            if key.refiner == component.key and not announce_stored(bench, key):
                 yield SessionWork(key)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,15 @@ import torch
 
 from linerefine.cache import atomic_write
 from linerefine.chance import seed_for
-from linerefine.config import Component
+from linerefine.config import RefinerConfig
 from linerefine.errors import DataError
 from linerefine.events import ModelTrained
 from linerefine.experiment.bench import Bench
-from linerefine.experiment.stored import prediction_path
+from linerefine.experiment.stored import prediction_path, refiner_path, stored_refiner
 from linerefine.models.inference import passes, predict_image
 from linerefine.models.segmenter import Segmenter, build_network, load_segmenter
 from linerefine.refiners.base import Refiner
-from linerefine.samples import Sample, Target
+from linerefine.samples import Sample
 from linerefine.training.data import TrainingPatches, ValidationPatches
 from linerefine.training.loop import fit_refiner, fit_segmenter
 from linerefine.types import Logits
@@ -30,7 +29,6 @@ __all__ = [
     "first_prediction",
     "fit_result",
     "predict_sample",
-    "targets",
     "trained_refiner",
     "trained_segmenter",
 ]
@@ -81,14 +79,6 @@ def annotated(bench: Bench, split: str) -> list[Sample]:
     return samples
 
 
-def targets(bench: Bench) -> Iterator[Target]:
-    """Yield the targets of the training split, one at a time."""
-    for name in bench.loader.names("train"):
-        target = bench.loaded(name).target
-        if target is not None:
-            yield target
-
-
 def trained_segmenter(bench: Bench, data: TrainingSet) -> Segmenter:
     """Return the frozen first-prediction network, trained unless a checkpoint is named."""
     config = bench.config
@@ -117,14 +107,17 @@ def trained_segmenter(bench: Bench, data: TrainingSet) -> Segmenter:
 
 
 def trained_refiner(
-    bench: Bench, component: Component, segmenter: Segmenter, data: TrainingSet
+    bench: Bench, wanted: RefinerConfig, segmenter: Segmenter, data: TrainingSet
 ) -> Refiner:
-    """Return a refiner, trained if there is anything to train."""
+    """Return a refiner, trained if there is anything to train and nobody names weights."""
+    if wanted.weights is not None:
+        return stored_refiner(bench, wanted.key)
     config = bench.config
     channels = len(bench.loader.channels)
+    # Seeded by name, not by label: variants of one refiner begin with the same weights.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(config.seed, "weights", component.name))
-        refiner = bench.registry.make_refiner(component, channels=channels)
+        torch.manual_seed(seed_for(config.seed, "weights", wanted.name))
+        refiner = bench.registry.make_refiner(wanted, channels=channels)
     refiner.to(bench.device)
     if not refiner.is_trainable:
         return refiner.eval()
@@ -133,21 +126,21 @@ def trained_refiner(
         segmenter,
         data.train,
         data.val,
-        config.training,
-        name=component.name,
-        simulator=bench.simulator,
+        config.training_of(wanted),
+        name=wanted.key,
+        simulator=bench.simulator_for(wanted.key),
         metric=bench.metrics[bench.steering],
         metric_name=bench.steering,
         device=bench.device,
-        seed=seed_for(config.seed, "training", component.name) % 2**31,
+        seed=seed_for(config.seed, "training", wanted.name) % 2**31,
         folder=bench.folder.checkpoints,
         observers=[bench.notify],
         group=bench.group,
         overwrite_hints=config.session.overlap == "latest",
         threshold=config.session.threshold,
     )
-    path = bench.folder.checkpoints / f"{component.name}.safetensors"
-    bench.notify(ModelTrained(component.name, refiner, channels, path))
+    path = refiner_path(bench, wanted.key)
+    bench.notify(ModelTrained(wanted.key, refiner, channels, path))
     return refiner.eval()
 
 

@@ -60,13 +60,13 @@ def summarise(
     """Return the content of ``summary.json``."""
     sessions = summarise_sessions(rounds, bench.steering)
     on_patches = summarise_patches(patches)
-    networks = ("segmenter", *(part.name for part in bench.config.refiners))
+    networks = ("segmenter", *(part.key for part in bench.config.refiners))
     fits = {name: fit for name in networks if (fit := fit_result(bench, name)) is not None}
     return {
         "metric": bench.steering,
         "first_prediction": {"images": first, "mean": _mean_scores(first)},
         "refiners": {
-            part.name: sessions.get(part.name, {}) | {"patches": on_patches.get(part.name, {})}
+            part.key: sessions.get(part.key, {}) | {"patches": on_patches.get(part.key, {})}
             for part in bench.config.refiners
         },
         "training": {
@@ -74,6 +74,7 @@ def summarise(
             for name, fit in fits.items()
         },
         "simulator": dict(bench.simulator.notes()),
+        "simulators": {key: dict(own.notes()) for key, own in bench.own_simulators.items()},
     }
 
 

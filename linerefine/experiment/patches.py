@@ -33,7 +33,7 @@ def patch_scores(
             refiner,
             segmenter,
             patches,
-            bench.simulator,
+            bench.simulator_for(name),
             bench.metrics,
             passes=config.evaluation.patch_passes,
             threshold=config.session.threshold,

@@ -9,7 +9,7 @@ import numpy as np
 
 from linerefine.events import ArtifactWritten
 from linerefine.experiment.bench import Bench
-from linerefine.experiment.networks import fit_result, targets
+from linerefine.experiment.networks import fit_result
 from linerefine.experiment.sessions import masks_path, test_samples
 from linerefine.experiment.stored import prediction_path
 from linerefine.geometry.centreline import half_widths
@@ -37,7 +37,9 @@ def _whole_run(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[st
     if len(result.rounds):
         yield "gain", figures.gain_curve(result.rounds, label=label)
         yield "workload", figures.workload(result.rounds, metric=bench.steering, label=label)
-    widths = np.concatenate([half_widths(target.mask & target.roi) for target in targets(bench)])
+    widths = np.concatenate(
+        [half_widths(target.mask & target.roi) for target in bench.training_targets()]
+    )
     if widths.size:
         yield (
             "stroke-widths",

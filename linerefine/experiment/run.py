@@ -19,7 +19,7 @@ from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.environment import environment
 from linerefine.experiment.evaluate import evaluate
 from linerefine.experiment.folder import RunFolder
-from linerefine.experiment.networks import TrainingSet, targets, trained_refiner, trained_segmenter
+from linerefine.experiment.networks import TrainingSet, trained_refiner, trained_segmenter
 from linerefine.experiment.outcome import first_scores, summarise, write_outcome
 from linerefine.experiment.sessions import all_rounds, plan_sessions, settle_backend
 from linerefine.experiment.workers import Here, Workers
@@ -123,7 +123,7 @@ def _begin(bench: Bench, experiment: Experiment, *, resume: bool) -> dict[str, s
     sizes = {split: len(bench.loader.names(split)) for split in ("train", "val", "test")}
     bench.notify.note(
         f"{sizes['train']} train, {sizes['val']} val, {sizes['test']} test images; "
-        f"refiners {', '.join(r.name for r in bench.config.refiners)}; "
+        f"refiners {', '.join(r.key for r in bench.config.refiners)}; "
         f"simulator {bench.config.simulator.name}; {facts['device']}"
     )
     return tags
@@ -131,7 +131,7 @@ def _begin(bench: Bench, experiment: Experiment, *, resume: bool) -> dict[str, s
 
 def _work(bench: Bench, workers: Workers, tags: Mapping[str, str]) -> RunResult:
     """Do the slow parts in order; each keeps what it finished."""
-    bench.simulator.prepare(targets(bench))
+    bench.prepare_simulators()
     data = TrainingSet.load(bench)
     segmenter = trained_segmenter(bench, data)
     first = first_scores(bench, segmenter)
@@ -139,7 +139,7 @@ def _work(bench: Bench, workers: Workers, tags: Mapping[str, str]) -> RunResult:
     bench.notify(SessionsPlanned(keys))
     for component in bench.config.refiners:
         trained_refiner(bench, component, segmenter, data)
-        settle_backend(bench, component.name)
+        settle_backend(bench, component.key)
     patches = evaluate(bench, workers, keys)
     rounds, table = all_rounds(bench), pd.DataFrame(patches)
     summary = summarise(bench, first, rounds, table)

@@ -68,7 +68,7 @@ def play(bench: Bench, key: SessionKey, refiner: Refiner, sample: Sample) -> Pla
         result = drive(
             session,
             sample.target,
-            bench.simulator,
+            bench.simulator_for(key.refiner),
             bench.config.evaluation,
             metrics=bench.metrics,
             # The same chance for every refiner, so that they are compared on equal terms.
@@ -154,8 +154,8 @@ def plan_sessions(bench: Bench, images: Sequence[str]) -> tuple[SessionKey, ...]
     """Return the keys of all sessions on some images, in the order they are run."""
     repeats = range(bench.config.evaluation.repeats)
     return tuple(
-        SessionKey(component.name, repeat, image)
-        for component in bench.config.refiners
+        SessionKey(refiner.key, repeat, image)
+        for refiner in bench.config.refiners
         for image in images
         for repeat in repeats
     )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from linerefine.config import Component
+from linerefine.config import RefinerConfig
 from linerefine.errors import RunError
 from linerefine.experiment.bench import Bench
 from linerefine.models.segmenter import Segmenter, load_segmenter, load_weights
@@ -21,8 +21,9 @@ from linerefine.samples import Sample
 from linerefine.types import Logits
 
 __all__ = [
-    "component_named",
     "prediction_path",
+    "refiner_named",
+    "refiner_path",
     "segmenter_path",
     "stored_prediction",
     "stored_refiner",
@@ -30,9 +31,22 @@ __all__ = [
 ]
 
 
-def component_named(bench: Bench, refiner: str) -> Component:
+def refiner_named(bench: Bench, key: str) -> RefinerConfig:
     """Return a refiner's place in the configuration."""
-    return next(part for part in bench.config.refiners if part.name == refiner)
+    return next(part for part in bench.config.refiners if part.key == key)
+
+
+def refiner_path(bench: Bench, key: str) -> Path:
+    """Return where a refiner's weights are: in the run folder, or as the configuration names them.
+
+    Weights that are named by the label of another refiner are that one's.
+    """
+    named = refiner_named(bench, key).weights
+    if named is None:
+        return bench.folder.checkpoints / f"{key}.safetensors"
+    if any(named == other.key for other in bench.config.refiners):
+        return refiner_path(bench, named)
+    return Path(named)
 
 
 def segmenter_path(bench: Bench) -> Path:
@@ -64,15 +78,15 @@ def stored_refiner(bench: Bench, name: str) -> Refiner:
     """
     with torch.random.fork_rng(devices=[]):
         refiner = bench.registry.make_refiner(
-            component_named(bench, name), channels=len(bench.loader.channels)
+            refiner_named(bench, name), channels=len(bench.loader.channels)
         )
     if refiner.is_trainable:
-        path = bench.folder.checkpoints / f"{name}.safetensors"
+        path = refiner_path(bench, name)
         tensors, _ = load_weights(path)
         try:
             refiner.load_state_dict(tensors)
         except RuntimeError as error:
-            msg = f"{path} holds another network than refiner '{name}'. Delete it to train anew."
+            msg = f"{path} holds another network than refiner '{name}'. {_remedy(bench, name)}"
             raise RunError(msg) from error
     _place(refiner, bench.device)
     return refiner
@@ -109,6 +123,12 @@ def stored_prediction(bench: Bench, sample: Sample) -> Logits:
         )
         raise RunError(msg)
     return logits
+
+
+def _remedy(bench: Bench, name: str) -> str:
+    if refiner_named(bench, name).weights is None:
+        return "Delete it to train anew."
+    return "Name weights of the same network and options, or none to train them."
 
 
 def _place(network: nn.Module, device: torch.device) -> None:

@@ -47,7 +47,7 @@ def flat_settings(config: Mapping[str, Any]) -> dict[str, str]:
     -------
     settings : dict of str to str
         Names as ``--set`` takes them. A list of components becomes one
-        setting that lists their names, and one for each option, such as
+        setting that lists their names or labels, and one for each option, such as
         ``refiners.unet.options.network.encoder``. Texts longer than MLflow
         stores end in ``…``.
 
@@ -78,10 +78,11 @@ def _settings(path: str, value: object) -> Iterator[tuple[str, str]]:
         for key, item in value.items():
             yield from _settings(f"{path}.{key}" if path else str(key), item)
     elif components := _components(value):
-        yield path, ", ".join(str(item["name"]) for item in components)
+        yield path, ", ".join(_called(item) for item in components)
         for item in components:
-            rest = {key: part for key, part in item.items() if key != "name"}
-            yield from _settings(f"{path}.{item['name']}", rest)
+            known = {"name", "label"} if item.get("label") is None else {"label"}
+            rest = {key: part for key, part in item.items() if key not in known}
+            yield from _settings(f"{path}.{_called(item)}", rest)
     elif isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):
@@ -96,6 +97,11 @@ def _components(value: object) -> list[Mapping[str, Any]]:
         return []
     named = [item for item in value if isinstance(item, Mapping) and "name" in item]
     return named if len(named) == len(value) else []
+
+
+def _called(component: Mapping[str, Any]) -> str:
+    """Return what a component is called in results: its label, if it has one."""
+    return str(component.get("label") or component["name"])
 
 
 def _shortened(text: str) -> str:

@@ -380,6 +380,8 @@ _DATA_NOTES = {
 
 def _description(event: RunStarted) -> str:
     """Return what MLflow shows on the run's page, as Markdown."""
-    refiners = ", ".join(str(part["name"]) for part in event.config.get("refiners", ()))
+    refiners = ", ".join(
+        str(part.get("label") or part["name"]) for part in event.config.get("refiners", ())
+    )
     note = _DATA_NOTES.get(event.tags.get("data", ""), "")
     return f"{note}Refiners: {refiners or 'none'}.\n\nRun folder: `{event.output}`"

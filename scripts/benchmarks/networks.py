@@ -12,7 +12,6 @@ from linerefine.cli.plugins import usable_registry
 from linerefine.config import InferenceConfig, NetworkConfig
 from linerefine.experiment.bench import Notifier
 from linerefine.experiment.loading import load_bench
-from linerefine.experiment.networks import targets
 from linerefine.experiment.stored import stored_refiner, stored_segmenter
 from linerefine.models.backends import accelerate, forward_flops, matrix_rate, measure_backends
 from linerefine.models.segmenter import Network, build_network
@@ -87,7 +86,7 @@ def trained(run: Path, *, passes: int = 9) -> list[Row]:
     """
     bench = load_bench(usable_registry(()), run, None, "cpu", Notifier([]))
     bench.loader.prepare(bench.notify.progress)
-    bench.simulator.prepare(targets(bench))
+    bench.prepare_simulators()
     segmenter = stored_segmenter(bench)
     samples = [s for s in map(bench.loaded, bench.loader.patch_names()) if s.lines is not None]
     patches = ValidationPatches(samples, bench.config.tiling)

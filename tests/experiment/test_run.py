@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from linerefine.config import Component
+from linerefine.config import RefinerConfig
 from linerefine.errors import ConfigError, DataError, DeviceError, RunError
 from linerefine.events import (
     EpochFinished,
@@ -110,7 +110,7 @@ def test_the_same_seed_gives_the_same_run(
 def test_another_seed_gives_another_run(
     finished: tuple[RunResult, list[Event]], tmp_path: Path
 ) -> None:
-    other = run(tmp_path / "other", seed=1, refiners=(Component(name="manual"),))
+    other = run(tmp_path / "other", seed=1, refiners=(RefinerConfig(name="manual"),))
     mine = finished[0].summary["first_prediction"]["mean"]["pfm"]
     assert other.summary["first_prediction"]["mean"]["pfm"] != mine
 

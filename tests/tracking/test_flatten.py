@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linerefine.config import Component, ExperimentConfig
+from linerefine.config import Component, ExperimentConfig, RefinerConfig
 from linerefine.tracking.flatten import (
     LONGEST_KEY,
     LONGEST_VALUE,
@@ -44,14 +44,16 @@ def test_a_whole_configuration_becomes_dotted_settings():
     config = ExperimentConfig(
         loader=Component(name="folder", options={"root": "/data/my scans"}),
         refiners=(
-            Component(name="unet", options={"network": {"encoder": "b0"}}),
-            Component(name="manual"),
+            RefinerConfig(name="unet", options={"network": {"encoder": "b0"}}),
+            RefinerConfig(name="unet", label="wide", training={"loss": "dice"}),
         ),
     )
     settings = flat_settings(config.model_dump())
     assert settings["loader.name"] == "folder"
     assert settings["loader.options.root"] == "/data/my scans"
-    assert settings["refiners"] == "unet, manual"
+    assert settings["refiners"] == "unet, wide"
+    assert settings["refiners.wide.name"] == "unet"
+    assert settings["refiners.wide.training.loss"] == "dice"
     assert settings["refiners.unet.options.network.encoder"] == "b0"
     assert settings["metrics"] == "pfm, iou"
     assert settings["training.learning_rate"] == "0.0003"
