@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,10 +23,12 @@ __all__ = [
     "Network",
     "Segmenter",
     "build_network",
+    "halved",
     "load_segmenter",
     "load_weights",
     "save_segmenter",
     "save_weights",
+    "write_weights",
 ]
 
 METADATA_KEY = "linerefine"
@@ -91,6 +93,8 @@ class Segmenter(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.shift = 0.0
+        """Added to all logits, so that what the network was tuned to be cut at is the usual cut."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits, shape (B, 1, H, W), for an image of shape (B, C, H, W).
@@ -108,7 +112,7 @@ class Segmenter(nn.Module):
             )
             raise ShapeError(msg)
         logits: Tensor = self.network(image)
-        return logits
+        return logits + self.shift if self.shift else logits
 
 
 def build_network(config: NetworkConfig, channels: int) -> Network:
@@ -156,14 +160,55 @@ def save_weights(module: nn.Module, path: Path, description: dict[str, object]) 
     DataError
         If the file cannot be written.
     """
-    tensors = {name: value.contiguous() for name, value in module.state_dict().items()}
-    metadata = {METADATA_KEY: json.dumps(description)}
+    write_weights(module.state_dict(), path, description)
+
+
+def write_weights(
+    tensors: Mapping[str, Tensor], path: Path, description: Mapping[str, object]
+) -> None:
+    """Write weights without their module, as `save_weights` does.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    whole = {name: value.contiguous() for name, value in tensors.items()}
+    metadata = {METADATA_KEY: json.dumps(dict(description))}
     with atomic_write(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
+        temporary.write_bytes(safetensors.torch.save(whole, metadata=metadata))
+
+
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of which the large ones take half the space, and are about as good.
+
+    Kernels become float16. Biases and what normalisation keeps, a hundredth of
+    all, stay as they are: small variances would lose digits. `load_weights`
+    gives everything back as float32.
+
+    Raises
+    ------
+    RunError
+        If a weight is too large for float16.
+    """
+    small: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        is_kernel = value.is_floating_point() and value.dim() > 1
+        small[name] = value.to(torch.float16) if is_kernel else value
+        if not torch.isfinite(small[name]).all():
+            msg = f"weights {name} do not fit into float16: the largest is {value.abs().max():g}."
+            raise RunError(msg)
+    return small
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """Return the weights and the description that `save_weights` wrote.
+
+    Returns
+    -------
+    tensors : dict of str to Tensor
+        Stored halves come back as float32.
+    description : dict
 
     Raises
     ------
@@ -176,7 +221,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: _whole(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError) as error:
         msg = f"{path} cannot be read ({error}); expected a whole .safetensors file."
         raise RunError(msg) from error
@@ -184,6 +229,10 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
         msg = f"{path} says nothing about its network; expected a file that linerefine wrote."
         raise RunError(msg)
     return tensors, json.loads(metadata[METADATA_KEY])
+
+
+def _whole(value: Tensor) -> Tensor:
+    return value.float() if value.dtype == torch.float16 else value
 
 
 def save_segmenter(segmenter: Segmenter, path: Path) -> None:
