@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         ShapeError,
         UnknownNameError,
     )
-    from linerefine.hooks import Entry, Experiment, hookimpl
+    from linerefine.hooks import Entry, Experiment, Study, Variant, hookimpl
     from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
     from linerefine.refiners.base import Prompt, Refiner
     from linerefine.registry import Registry
@@ -94,6 +94,7 @@ __all__ = [
     "ShapeError",
     "Split",
     "Stroke",
+    "Study",
     "Table",
     "Target",
     "Tile",
@@ -103,6 +104,7 @@ __all__ = [
     "TrainingConfig",
     "UnknownNameError",
     "UserSimulator",
+    "Variant",
     "hookimpl",
 ]
 
@@ -137,6 +139,8 @@ _HOMES = {
     "linerefine.hooks": (
         "Entry",
         "Experiment",
+        "Study",
+        "Variant",
         "hookimpl",
     ),
     "linerefine.interfaces": (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from linerefine.config import QUICK, Component, ExperimentConfig, Options
-from linerefine.hooks import Entry, Experiment, hookimpl
+from linerefine.hooks import Entry, Experiment, Study, hookimpl
 
 if TYPE_CHECKING:
     from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
@@ -21,6 +21,7 @@ __all__ = [
     "linerefine_metrics",
     "linerefine_refiners",
     "linerefine_simulators",
+    "linerefine_studies",
 ]
 
 
@@ -65,6 +66,18 @@ def linerefine_experiments() -> Iterator[Experiment]:
     defaults = ExperimentConfig(loader=Component(name="folder"))
     summary = "your own images and masks: --data-root FOLDER"
     yield Experiment("folder", summary, defaults, {"quick": QUICK, "paper": {}})
+
+
+@hookimpl
+def linerefine_studies() -> Iterator[Study]:
+    """Offer the comparison of an experiment's refiners by the rules of both protocols."""
+    yield Study(
+        name="comparison",
+        summary="an experiment's refiners by the rules of both protocols",
+        source="no paper: your own images",
+        experiment="folder",
+        views=("patches", "sessions", "gain", "workload", "extremes", "training"),
+    )
 
 
 def _folder(options: FolderOptions) -> ModalityLoader:

@@ -219,7 +219,7 @@ class EvaluationConfig(Options):
     """Simulated sessions on whole images."""
 
     budget: int = Field(3000, ge=1, description="Most interactions per image.")  # sec. 5
-    repeats: int = Field(10, ge=1, description="Sessions per image and refiner.")  # sec. 5
+    repeats: int = Field(10, ge=0, description="Sessions per image and refiner; 0 skips.")  # sec. 5
     patch_passes: int = Field(5, ge=0, description="Passes over the test patches; 0 skips.")
     loop: Literal["shared", "independent"] = Field(
         "shared",

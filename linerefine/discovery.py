@@ -10,23 +10,24 @@ from __future__ import annotations
 import logging
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import pluggy
 
 from linerefine import hooks
 from linerefine.config import ExperimentConfig, Options
 from linerefine.errors import PluginError
-from linerefine.hooks import Entry, Experiment
+from linerefine.hooks import Entry, Experiment, Study, View
 from linerefine.mistakes import did_you_mean
 
 __all__ = [
     "GROUP",
+    "HOOKS",
     "KINDS",
     "Kind",
     "Offer",
@@ -41,10 +42,19 @@ logger = logging.getLogger(__name__)
 GROUP = "linerefine"
 """The entry-point group that plugins announce themselves in."""
 
-Kind: TypeAlias = Literal["loader", "simulator", "refiner", "metric", "experiment"]
+Kind: TypeAlias = Literal["loader", "simulator", "refiner", "metric", "experiment", "study"]
 
-KINDS: tuple[Kind, ...] = ("loader", "simulator", "refiner", "metric", "experiment")
-"""What a plugin may offer; the hook of a kind is ``linerefine_<kind>s``."""
+HOOKS: Mapping[Kind, str] = {
+    "loader": "linerefine_loaders",
+    "simulator": "linerefine_simulators",
+    "refiner": "linerefine_refiners",
+    "metric": "linerefine_metrics",
+    "experiment": "linerefine_experiments",
+    "study": "linerefine_studies",
+}
+"""What a plugin may offer, and the hook of each kind."""
+
+KINDS: tuple[Kind, ...] = tuple(HOOKS)
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -79,10 +89,10 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Offer:
-    """One component or experiment and the plugin that offers it."""
+    """One component, experiment or study and the plugin that offers it."""
 
     kind: Kind
-    item: Entry[Any] | Experiment
+    item: Entry[Any] | Experiment | Study
     plugin: Plugin
 
 
@@ -145,7 +155,7 @@ def _register(manager: pluggy.PluginManager, plugin: Plugin, implementation: obj
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise PluginError(_misspelt(manager, plugin) or _one_line(plugin, error)) from error
-    known = [f"linerefine_{kind}s" for kind in KINDS]
+    known = list(HOOKS.values())
     marked = {caller.name for caller in manager.get_hookcallers(implementation) or ()}
     functions = {name for name in known if callable(getattr(implementation, name, None))}
     unmarked = sorted(functions - marked)
@@ -162,7 +172,7 @@ def _register(manager: pluggy.PluginManager, plugin: Plugin, implementation: obj
 
 
 def _misspelt(manager: pluggy.PluginManager, plugin: Plugin) -> str:
-    known = [f"linerefine_{kind}s" for kind in KINDS]
+    known = list(HOOKS.values())
     for name in sorted(vars(manager.hook)):
         if name.startswith("_") or name in known:
             continue
@@ -177,7 +187,7 @@ def _one_line(plugin: Plugin, error: Exception) -> str:
 
 
 def _offers_of_kind(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> Iterator[Offer]:
-    hook = f"linerefine_{kind}s"
+    hook = HOOKS[kind]
     try:
         results = getattr(manager.hook, hook)()
         items = [item for result in results for item in _items(result)]
@@ -197,7 +207,7 @@ def _items(result: object) -> list[Any]:
 
 def _unfit(item: object, kind: Kind) -> str:
     """Say what is wrong with something a hook returned; empty if nothing is."""
-    wanted = Experiment if kind == "experiment" else Entry
+    wanted = {"experiment": Experiment, "study": Study}.get(kind, Entry)
     if not isinstance(item, wanted):
         return f"returns {item!r:.60}, expected linerefine.{wanted.__name__} objects"
     offer: Any = item  # a plugin need not keep to the types
@@ -208,6 +218,9 @@ def _unfit(item: object, kind: Kind) -> str:
     if kind == "experiment":
         fits = isinstance(offer.defaults, ExperimentConfig)
         return "" if fits else f"gives '{offer.name}' defaults that are no ExperimentConfig"
+    if kind == "study":
+        unknown = sorted(set(offer.views) - set(get_args(View)))
+        return f"gives '{offer.name}' unknown views: {', '.join(unknown)}" if unknown else ""
     if not callable(offer.factory):
         return f"gives '{offer.name}' a factory that cannot be called"
     if not (isinstance(offer.options, type) and issubclass(offer.options, Options)):

@@ -1,4 +1,4 @@
-"""The five hooks of linerefine. Read this first.
+"""The six hooks of linerefine. Read this first.
 
 A plugin is a module that announces components through these hooks, and an
 entry point in the group ``linerefine`` that names the module::
@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import pluggy
 
@@ -40,6 +40,9 @@ __all__ = [
     "PROJECT",
     "Entry",
     "Experiment",
+    "Study",
+    "Variant",
+    "View",
     "hookimpl",
     "hookspec",
     "linerefine_experiments",
@@ -47,6 +50,7 @@ __all__ = [
     "linerefine_metrics",
     "linerefine_refiners",
     "linerefine_simulators",
+    "linerefine_studies",
 ]
 
 PROJECT = "linerefine"
@@ -114,6 +118,72 @@ class Experiment:
     trained: Callable[[], Path] | None = None
 
 
+View = Literal["patches", "sessions", "gain", "workload", "widths", "strip", "training", "extremes"]
+"""What a study shows: scores on patches, sessions on whole images, gain over interactions,
+effort by hand and with a refiner, stroke widths, one tile stroke by stroke, learning curves,
+the images with most and least gain."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A refiner of a study: the experiment's first one, but for some settings.
+
+    Parameters
+    ----------
+    label : str
+        What tables call it.
+    changes : nested mapping
+        Laid over the experiment's refiner; keys as in
+        `linerefine.config.RefinerConfig`.
+    """
+
+    label: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A table or figure that ``linerefine reproduce`` makes, with whatever data.
+
+    Parameters
+    ----------
+    name : str
+        snake_case; what a user types after ``linerefine reproduce``.
+    summary : str
+        One line for ``linerefine plugins``.
+    source : str
+        What it reproduces, such as ``Fusing Forces, Table 1``.
+    experiment : str
+        What it runs on unless told otherwise.
+    views : tuple of str
+        What its report shows, in order.
+    variants : tuple of Variant
+        The refiners that are compared; empty: the experiment's own.
+    settings : nested mapping
+        Overrides of the experiment, after its profile.
+    profiles : mapping of str to nested mapping
+        Further overrides by the profile that is used, such as fewer repeats for ``quick``.
+    protocols : tuple of str
+        By whose rules, in order; networks are trained under the first and used under all.
+    published : mapping of str to tuple of mapping
+        View -> rows of published numbers, shown beneath ours: column -> number or text.
+    caveats : str
+        What to keep in mind where the numbers stand; paragraphs parted by empty lines.
+    """
+
+    name: str
+    summary: str
+    source: str
+    experiment: str
+    views: tuple[View, ...]
+    variants: tuple[Variant, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    protocols: tuple[str, ...] = ("paper", "independent")
+    published: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    caveats: str = ""
+
+
 @hookspec
 def linerefine_loaders() -> Iterable[Entry[ModalityLoader]]:
     """Return the loaders this plugin offers."""
@@ -141,4 +211,10 @@ def linerefine_metrics() -> Iterable[Entry[Metric]]:
 @hookspec
 def linerefine_experiments() -> Iterable[Experiment]:
     """Return the experiments this plugin offers."""
+    raise NotImplementedError
+
+
+@hookspec
+def linerefine_studies() -> Iterable[Study]:
+    """Return the studies this plugin offers."""
     raise NotImplementedError

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from linerefine.config import Component, Options
 from linerefine.discovery import (
+    HOOKS,
     KINDS,
     Kind,
     Offer,
@@ -24,7 +25,7 @@ from linerefine.discovery import (
     plugin_from,
 )
 from linerefine.errors import ConflictError, PluginError, UnknownNameError
-from linerefine.hooks import Entry, Experiment
+from linerefine.hooks import Entry, Experiment, Study
 from linerefine.mistakes import Where, did_you_mean, mistakes_in, refusal
 
 if TYPE_CHECKING:
@@ -170,6 +171,15 @@ class Registry:
         """Return an experiment; UnknownNameError if there is none."""
         return cast("Experiment", self._offer("experiment", name).item)
 
+    def study(self, name: str) -> Study:
+        """Return a study; UnknownNameError if there is none."""
+        return cast("Study", self._offer("study", name).item)
+
+    def studies(self) -> dict[str, Study]:
+        """Return every study by name."""
+        offers = self._uncontested("study")
+        return {name: cast("Study", offer.item) for name, offer in offers.items()}
+
     def entry(self, kind: Kind, name: str) -> Entry[Any]:
         """Return the entry of any kind of component; UnknownNameError if there is none."""
         return self._entry(kind, name)
@@ -267,7 +277,7 @@ class Registry:
             mine = {n: offers for n, offers in by_name.items() if _has(offers, plugin)}
             contested += [_conflict(offers) for offers in mine.values() if len(offers) > 1]
             if mine:
-                provides[f"{kind}s"] = tuple(sorted(mine))
+                provides[HOOKS[kind].removeprefix("linerefine_")] = tuple(sorted(mine))
         return PluginInfo(
             name=plugin.name.replace("_", "-"),
             distribution=plugin.distribution,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +14,12 @@ from linerefine.cli.options import (
     AsJson,
     Backend,
     Block,
+    ClusterAddress,
     ConfigFile,
     DataRoot,
     Device,
     Experiment,
+    Jobs,
     Profile,
     Refiners,
     Repeats,
@@ -94,20 +98,8 @@ def run(
             help="Go on with the run in --output; without that, with the newest unfinished one.",
         ),
     ] = False,
-    jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs", metavar="N", min=1, help="Processes of this machine that run the sessions."
-        ),
-    ] = 1,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            "--cluster",
-            metavar="ADDRESS",
-            help="Dask scheduler whose workers run the sessions, such as tcp://host:8786.",
-        ),
-    ] = None,
+    jobs: Jobs = 1,
+    cluster: ClusterAddress = None,
     block: Block = None,
 ) -> None:
     """Train the networks, let a simulated person correct whole images, report.
@@ -135,6 +127,77 @@ def run(
         resume=resume,
         blocked=block or (),
         means=Means(jobs, cluster),
+    )
+
+
+@app.command(short_help="Make a table or figure of a paper, by its name.")
+def reproduce(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[STUDY]", show_default=False, help="Its name; none: list them."),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on", metavar="EXPERIMENT", help="What it is run on; by default the study's own."
+        ),
+    ] = None,
+    data_root: DataRoot = None,
+    profile: Profile = None,
+    seed: Seed = None,
+    repeats: Repeats = None,
+    set_: Sets = None,
+    networks: Annotated[
+        Path | None,
+        typer.Option(
+            "--networks", metavar="RUN", help="Run or study whose trained networks are used."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="DIR", help="Folder. Without it: runs/<time>-<study>-<experiment>."
+        ),
+    ] = None,
+    device: Device = None,
+    backend: Backend = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the study in --output.")
+    ] = False,
+    jobs: Jobs = 1,
+    cluster: ClusterAddress = None,
+    block: Block = None,
+) -> None:
+    """Run a study: train its variants once, use them under each protocol, write one page.
+
+    Published numbers stand beside ours; what the data are is said with every number.
+    """
+    from linerefine.cli.reproducing import list_studies, reproduce_command
+
+    if name is None:
+        list_studies(block or ())
+        return
+    options = config_options(
+        profile=profile,
+        data_root=data_root,
+        refiner=None,
+        seed=seed,
+        repeats=repeats,
+        sets=set_,
+        config=None,
+        device=device,
+        backend=backend,
+    )
+    reproduce_command(
+        name,
+        options,
+        on=on,
+        networks=networks,
+        output=output,
+        resume=resume,
+        blocked=block or (),
+        means=Means(jobs, cluster),
+        command=shlex.join(["linerefine", *sys.argv[1:]]),
     )
 
 

@@ -55,6 +55,7 @@ def _summaries(registry: Registry) -> dict[str, dict[str, str]]:
     """Return every usable name and its summary by kind."""
     groups: dict[str, Mapping[str, Any]] = {
         "experiments": registry.experiments(),
+        "studies": registry.studies(),
         "loaders": registry.loaders(),
         "simulators": registry.simulators(),
         "refiners": registry.refiners(),

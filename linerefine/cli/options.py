@@ -11,10 +11,12 @@ __all__ = [
     "AsJson",
     "Backend",
     "Block",
+    "ClusterAddress",
     "ConfigFile",
     "DataRoot",
     "Device",
     "Experiment",
+    "Jobs",
     "Profile",
     "Refiners",
     "Repeats",
@@ -80,6 +82,20 @@ Backend: TypeAlias = Annotated[
 Block: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--block", metavar="NAME", help="Leave out a plugin; may be repeated."),
+]
+Jobs: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--jobs", metavar="N", min=1, help="Processes of this machine that run the sessions."
+    ),
+]
+ClusterAddress: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Dask scheduler whose workers run the sessions, such as tcp://host:8786.",
+    ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

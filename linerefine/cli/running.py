@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from linerefine.report import RunResult
     from linerefine.training.distributed import Group
 
-__all__ = ["latest_unfinished", "new_folder", "run_command"]
+__all__ = [
+    "check_device",
+    "latest_unfinished",
+    "new_folder",
+    "plan_line",
+    "run_command",
+    "run_watched",
+    "store_of",
+]
 
 RUNS = Path("runs")
 
@@ -73,13 +81,15 @@ def _run(
         # What was asked for then holds now, unless it is asked for otherwise.
         options = {**options, "file": begun / "config.toml"}
     config = resolve(registry, experiment, **options)
-    _check_device(config)
+    check_device(config)
     was_there = output is not None and output.exists()
     folder = begun or new_folder(output, experiment)
     try:
-        uri = _store(config, folder)
-        complain(_plan(experiment, config, folder, uri, resumed=resume))
-        result = _result(chosen, config, registry, folder, uri, resume, means, group)
+        uri = store_of(config, folder)
+        complain(plan_line(experiment, config, folder, uri, resumed=resume))
+        result = run_watched(
+            chosen, config, registry, folder, uri, resume=resume, means=means, group=group
+        )
     except KeyboardInterrupt as interrupt:
         raise Stopped(_what_is_kept(experiment, folder)) from interrupt
     finally:
@@ -185,23 +195,26 @@ def _stamped(experiment: str, time: datetime) -> Path:
     return folder
 
 
-def _check_device(config: ExperimentConfig) -> None:
+def check_device(config: ExperimentConfig) -> None:
+    """Refuse a device that is not there."""
     if config.device == "cuda" and not cuda_is_available():
         msg = "device 'cuda' was asked for, but torch sees no CUDA device. Pass --device cpu."
         raise DeviceError(msg)
 
 
-def _result(
+def run_watched(
     experiment: Experiment,
     config: ExperimentConfig,
     registry: Registry,
     folder: Path,
     uri: str,
+    *,
     resume: bool,
     means: Means,
-    group: Group | None,
+    group: Group | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> RunResult:
-    """Run the experiment with whoever watches it."""
+    """Run an experiment with whoever watches it: the console and, given a store, MLflow."""
     from linerefine.experiment import run_experiment  # torch: eleven seconds
     from linerefine.tracking.console import ConsoleObserver
 
@@ -219,6 +232,7 @@ def _result(
         resume=resume,
         workers=means.workers(),
         group=group,
+        labels=labels or {},
     )
 
 
@@ -243,8 +257,8 @@ def _what_is_kept(experiment: str, folder: Path) -> str:
     )
 
 
-def _store(config: ExperimentConfig, folder: Path) -> str:
-    """Return the MLflow store; empty if nothing is to be recorded."""
+def store_of(config: ExperimentConfig, folder: Path) -> str:
+    """Return the MLflow store of a run; empty if nothing is to be recorded."""
     if not config.tracking.enabled:
         return ""
     if config.tracking.uri is not None:
@@ -260,7 +274,7 @@ def _data_workers(config: ExperimentConfig) -> int:
     return config.training.data_workers("cuda" if on_gpu else "cpu", usable_cores())
 
 
-def _plan(
+def plan_line(
     experiment: str, config: ExperimentConfig, folder: Path, uri: str, *, resumed: bool
 ) -> str:
     """Return the line that says what will happen."""

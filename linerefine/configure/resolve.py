@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from linerefine.config import PROTOCOLS, ExperimentConfig, TrainingConfig
+from linerefine.config import PROTOCOLS, ExperimentConfig, TrainingConfig, merged
 from linerefine.configure.files import plain, read_settings
 from linerefine.configure.layers import Assignment, Layers, parse_assignment
 from linerefine.discovery import Kind
 from linerefine.errors import LineRefineError, UnknownNameError
-from linerefine.hooks import Experiment
+from linerefine.hooks import Experiment, Study, Variant
 from linerefine.mistakes import Mistake, Where, did_you_mean, mistakes_in, refusal
 from linerefine.registry import Registry
 
@@ -43,11 +43,13 @@ def resolve(
     device: str | None = None,
     backend: str | None = None,
     has_cuda: Callable[[], bool] | None = None,
+    study: Study | None = None,
+    protocol: str | None = None,
 ) -> ExperimentConfig:
     """Return the configuration of a run, complete and checked.
 
     Each of these writes over the ones before: the experiment's defaults, its
-    profile, its protocol, the file, the named options, ``--set``. Mappings
+    profile, its protocol, the study, the file, the named options, ``--set``. Mappings
     merge, lists replace. A file that names every setting, as a run saves it,
     stands for itself: profile and protocol are labels in it.
 
@@ -73,6 +75,10 @@ def resolve(
         Short for ``seed``, ``evaluation.repeats``, ``device`` and ``inference.backend``.
     has_cuda : callable, optional
         Asked only if nothing else decides the profile.
+    study : Study, optional
+        Whose settings and variants are laid over the experiment's.
+    protocol : str, optional
+        By whose rules, unless ``sets`` say so.
 
     Returns
     -------
@@ -99,6 +105,8 @@ def resolve(
         refiners=tuple(refiners),
         sets=tuple(item for item in parsed if isinstance(item, Assignment)),
         has_cuda=has_cuda or cuda_is_available,
+        study=study,
+        protocol=protocol,
     )
     findings = _Findings()
     findings.lines += [item.line() for item in parsed if isinstance(item, Mistake)]
@@ -134,6 +142,8 @@ class _Given:
     refiners: tuple[str, ...]
     sets: tuple[Assignment, ...]
     has_cuda: Callable[[], bool]
+    study: Study | None = None
+    protocol: str | None = None
 
     @property
     def file_is_complete(self) -> bool:
@@ -201,6 +211,8 @@ def _laid_over(experiment: Experiment, given: _Given, findings: _Findings) -> La
     else:
         _lay_profile(layers, experiment, given, findings)
         _lay_protocol(layers, experiment, given, findings)
+        if given.study is not None:
+            _lay_study(layers, given.study)
         labels = {"profile", "protocol"}  # followed already
         rest = {key: value for key, value in given.settings.items() if key not in labels}
         layers.merge(rest, f"set by {given.file}")
@@ -259,7 +271,7 @@ def _default_profile(experiment: Experiment, given: _Given) -> str:
 def _lay_protocol(
     layers: Layers, experiment: Experiment, given: _Given, findings: _Findings
 ) -> None:
-    chosen = given.choice("protocol")
+    chosen = given.choice("protocol", given.protocol)
     label = layers.settings.get("protocol", "default")
     name, origin = chosen or (label, layers.origin(("protocol",)))
     available = {*PROTOCOLS, *experiment.protocols}
@@ -270,6 +282,23 @@ def _lay_protocol(
     for protocols in (PROTOCOLS, experiment.protocols):
         layers.merge(protocols.get(str(name), {}), f"set by protocol {name}")
     layers.put(("protocol",), name, origin)
+
+
+def _lay_study(layers: Layers, study: Study) -> None:
+    """Lay a study's settings over the experiment's, and its variants over the first refiner."""
+    origin = f"set by study {study.name}"
+    layers.merge(study.settings, origin)
+    layers.merge(study.profiles.get(str(layers.settings.get("profile", "")), {}), origin)
+    if study.variants:
+        base = layers.settings["refiners"][0]
+        variants = [_variant(base, variant) for variant in study.variants]
+        layers.put(("refiners",), variants, origin)
+
+
+def _variant(base: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
+    """Return a refiner's settings changed as a variant says; another refiner's begin anew."""
+    is_other = variant.changes.get("name", base.get("name")) != base.get("name")
+    return merged({} if is_other else base, {**variant.changes, "label": variant.label})
 
 
 def _lay_manual(layers: Layers) -> None:

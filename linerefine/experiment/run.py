@@ -44,6 +44,7 @@ def run_experiment(
     resume: bool = False,
     workers: Workers | None = None,
     group: Group | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Train both networks, let a simulated person work, write everything down.
 
@@ -66,6 +67,8 @@ def run_experiment(
     group : Group, optional
         Who trains together; by default this process alone. The others call
         `linerefine.experiment.along.train_along`.
+    labels : mapping of str to str, optional
+        Further tags to keep with the run.
 
     Returns
     -------
@@ -91,14 +94,16 @@ def run_experiment(
         folder.create(config)
         lead_training(bench)
         with _log_file(folder.path / "log.txt"):
-            result = _work(bench, workers, _begin(bench, experiment, resume=resume))
+            result = _work(bench, workers, _begin(bench, experiment, labels or {}, resume=resume))
             summary = dict(result.summary) | {"seconds": round(perf_counter() - started, 1)}
             result = write_outcome(bench, experiment, replace(result, summary=summary))
             notify(RunFinished("finished", summary))
     return result
 
 
-def _begin(bench: Bench, experiment: Experiment, *, resume: bool) -> dict[str, str]:
+def _begin(
+    bench: Bench, experiment: Experiment, labels: Mapping[str, str], *, resume: bool
+) -> dict[str, str]:
     """Write down what the run is made with, and announce it."""
     facts = environment(bench.config, bench.registry, bench.device)
     bench.folder.write_json("environment.json", facts)
@@ -114,6 +119,7 @@ def _begin(bench: Bench, experiment: Experiment, *, resume: bool) -> dict[str, s
         "linerefine": facts["packages"].get("linerefine", "unknown"),
         **bench.loader.notes(),
         **shipped_tags(bench.registry, bench.config, bench.loader.names("test")),
+        **labels,
     }
     bench.folder.write_json("tags.json", tags)
     bench.notify(
@@ -141,7 +147,8 @@ def _work(bench: Bench, workers: Workers, tags: Mapping[str, str]) -> RunResult:
     bench.notify(SessionsPlanned(keys))
     for component in bench.config.refiners:
         trained_refiner(bench, component, segmenter, data)
-        settle_backend(bench, component.key)
+        if keys:
+            settle_backend(bench, component.key)
     patches = evaluate(bench, workers, keys)
     rounds, table = all_rounds(bench), pd.DataFrame(patches)
     summary = summarise(bench, first, rounds, table)

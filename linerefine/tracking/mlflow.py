@@ -7,6 +7,7 @@ view of a run; the truth is the run folder.
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import os
 import platform
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from linerefine.refiners.base import Refiner
     from linerefine.refiners.serving import ServedRefiner
 
-__all__ = ["MODEL", "MlflowObserver", "MlflowStore"]
+__all__ = ["MODEL", "MlflowObserver", "MlflowStore", "add_artifact"]
 __all__ += ["log_refiner_model", "mark_abandoned", "open_client"]
 
 log = logging.getLogger(__name__)
@@ -209,6 +210,32 @@ def open_client(uri: str) -> MlflowClient:
             f"Correct tracking.uri, or pass --set tracking.enabled=false."
         )
         raise RunError(msg) from error
+
+
+def add_artifact(run_folder: Path, path: Path, *, folder: str) -> None:
+    """Add a file to the run that was recorded from a run folder, which may have ended.
+
+    Parameters
+    ----------
+    run_folder : Path
+        Whose ``mlflow.json`` says which run it is.
+    path : Path
+        The file.
+    folder : str
+        Where among the run's artifacts.
+
+    Raises
+    ------
+    RunError
+        If the run folder was not recorded, or the store does not take the file.
+    """
+    try:
+        memory = json.loads((run_folder / "mlflow.json").read_text(encoding="utf-8"))
+        uri, run = str(memory["uri"]), str(memory["run"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{run_folder} says no run in MLflow that {path.name} belongs to ({error})."
+        raise RunError(msg) from error
+    MlflowStore(uri).artifact(run, path, folder)
 
 
 def mark_abandoned(client: MlflowClient) -> None:

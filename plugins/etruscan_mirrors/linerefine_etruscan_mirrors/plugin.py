@@ -55,6 +55,14 @@ def linerefine_experiments() -> Iterator[lr.Experiment]:
     )
 
 
+@lr.hookimpl
+def linerefine_studies() -> Iterator[lr.Study]:
+    """Offer the paper's tables and figures."""
+    from linerefine_etruscan_mirrors.studies import STUDIES
+
+    yield from STUDIES
+
+
 def _loader(options: MirrorOptions) -> ModalityLoader:
     from linerefine_etruscan_mirrors.loader import MirrorLoader
 
