@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from linerefine.config import ExperimentConfig
 
@@ -20,7 +20,8 @@ class Table:
     """A table to print: rows are mappings from column to text or number.
 
     Numbers that are scores stay in [0, 1] here; printing turns them to percent
-    where ``percent`` names the column.
+    where ``percent`` names the column. ``best`` says of a column whether its
+    largest or its smallest value is to stand out, where a page can do that.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Table:
     rows: tuple[Mapping[str, Any], ...]
     percent: frozenset[str] = frozenset()
     note: str = ""
+    best: Mapping[str, Literal["max", "min"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def reproduce_command(
     experiment = on or study.experiment
     from linerefine.studies.perform import settings
 
-    configs = settings(registry, study, experiment, **options)
+    configs = settings(registry, study, experiment, options)
     for config in configs.values():
         check_device(config)
     folder = _folder(output, f"{name}-{experiment}", resume=resume)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from linerefine.experiment.stored import prediction_path
 from linerefine.geometry.centreline import half_widths
 from linerefine.geometry.widths import width_statistics
 from linerefine.report import RunResult
-from linerefine.tracking import figures
+from linerefine.tracking import before_after, figures, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ def _overlays(bench: Bench, refiner: str, label: str) -> Iterator[tuple[str, Fig
         initial = np.load(prediction_path(bench, sample.name))
         yield (
             sample.name.replace("/", "_"),
-            figures.overlay(
+            before_after.overlay(
                 np.asarray(sample.image[0]),
                 sample.target.mask if sample.target is not None else None,
                 initial > np.log(cut / (1 - cut)),
@@ -75,6 +75,6 @@ def _overlays(bench: Bench, refiner: str, label: str) -> Iterator[tuple[str, Fig
 
 
 def _keep(bench: Bench, figure: Figure, name: str, *, refiner: str | None = None) -> None:
-    path = figures.save_png(figure, bench.folder.figures / f"{name}.png")
+    path = style.save_png(figure, bench.folder.figures / f"{name}.png")
     repeat = None if refiner is None else 0
     bench.notify(ArtifactWritten(path, "figures", refiner=refiner, repeat=repeat))

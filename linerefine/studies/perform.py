@@ -66,7 +66,7 @@ class Performer(Protocol):
 
 
 def settings(
-    registry: Registry, study: Study, experiment: str, **options: Any
+    registry: Registry, study: Study, experiment: str, options: Mapping[str, Any]
 ) -> dict[str, ExperimentConfig]:
     """Return what is run under each protocol of a study.
 
@@ -76,8 +76,8 @@ def settings(
     study : Study
     experiment : str
         What it is run on.
-    options
-        As `linerefine.configure.resolve` takes them.
+    options : mapping
+        Arguments of `linerefine.configure.resolve`.
 
     Raises
     ------

@@ -4,50 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from linerefine.cache import atomic_write
-from linerefine.tracking.overlays import CLASSES, busiest, painted, shares
+from linerefine.tracking.style import (
+    COLOURS,
+    GREY,
+    MANUAL,
+    REFINED,
+    finish,
+    in_percent,
+    in_thousands,
+    metric_title,
+    new_figure,
+    set_title,
+)
 from linerefine.tracking.traces import (
     GRID,
     GammaFit,
     crossing,
     gamma_density,
     gamma_words,
+    helping,
     mean_steps,
 )
-from linerefine.types import Mask, Tile
 
-__all__ = ["gain_curve", "overlay", "save_png", "training_curve", "width_histogram", "workload"]
-
-# Okabe and Ito's colours, told apart by colour-blind readers; yellow is too pale for lines.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000") * 20
-MANUAL, REFINED = "#D55E00", "#0072B2"
-_GREY = "0.35"
-_NAMES = {"pfm": "pFM", "iou": "IoU", "dice": "Dice", "f_measure": "F-measure"}
-
-
-def save_png(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all, and return the path.
-
-    Raises
-    ------
-    DataError
-        If the disk is full or the folder cannot be written.
-    """
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, format="png")
-    return path
+__all__ = ["gain_curve", "training_curve", "width_histogram", "workload"]
 
 
 def gain_curve(rounds: pd.DataFrame, *, label: str = "") -> Figure:
@@ -67,22 +54,22 @@ def gain_curve(rounds: pd.DataFrame, *, label: str = "") -> Figure:
         per image, the mean over repeats; a band of one standard deviation.
         Sessions that stopped earlier carry their last value forward.
     """
-    refiners = _helping(rounds)
-    figure = _figure(1.2 + 4.6 * len(refiners), 3.8)
+    refiners = helping(rounds)
+    figure = new_figure(1.2 + 4.6 * len(refiners), 3.8)
     panels = figure.subplots(1, len(refiners), sharey=True, squeeze=False)[0]
     for axes, refiner in zip(panels, refiners, strict=True):
         part = rounds[rounds["refiner"] == refiner]
         for colour, (image, sessions) in zip(COLOURS, part.groupby("image"), strict=False):
             _gain_line(axes, sessions, str(image), colour)
-        axes.axhline(0, color=_GREY, linewidth=0.8, zorder=1)
+        axes.axhline(0, color=GREY, linewidth=0.8, zorder=1)
         axes.set_xlabel("interactions")
         axes.set_title(refiner, fontsize=10)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-        _finish(axes)
+        finish(axes)
     panels[0].set_ylabel("relative gain, refined over manual")
-    panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    panels[0].yaxis.set_major_formatter(in_percent())
     panels[0].legend(fontsize=8, frameon=False, title=_repeats(rounds), title_fontsize=8)
-    _title(figure, "Relative gain after the same strokes", label)
+    set_title(figure, "Relative gain after the same strokes", label)
     return figure
 
 
@@ -105,26 +92,26 @@ def workload(rounds: pd.DataFrame, *, metric: str = "pfm", label: str = "") -> F
         their mean; the arrow leads from the effort at which the manual score
         is best to the one at which the refined score gets there.
     """
-    chosen = rounds[rounds["refiner"].isin(_helping(rounds))]
+    chosen = rounds[rounds["refiner"].isin(helping(rounds))]
     panels = [(key, part) for key, part in chosen.groupby(["refiner", "image"])]
     columns = min(3, max(len(panels), 1))
     rows = max(math.ceil(len(panels) / columns), 1)
-    figure = _figure(0.8 + 3.6 * columns, 0.9 + 2.9 * rows)
+    figure = new_figure(0.8 + 3.6 * columns, 0.9 + 2.9 * rows)
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, ((refiner, image), part) in zip(grid.flat, panels, strict=False):
         _effort_panel(axes, part, metric)
         axes.set_title(f"{image}, {refiner}", fontsize=9)
-        _finish(axes)
+        finish(axes)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     for axes in grid[:, 0]:
-        axes.set_ylabel(_NAMES.get(metric, metric))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.set_ylabel(metric_title(metric))
+        axes.yaxis.set_major_formatter(in_percent())
     for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
         axes.set_xlabel("hinted pixels")
     if panels:
         grid[0, 0].legend(fontsize=8, frameon=False, loc="lower right")
-    _title(figure, "Effort to the best manual score", label)
+    set_title(figure, "Effort to the best manual score", label)
     return figure
 
 
@@ -146,7 +133,7 @@ def width_histogram(
     -------
     figure : Figure
     """
-    figure = _figure(5.4, 4.0)
+    figure = new_figure(5.4, 4.0)
     axes = figure.subplots()
     high = max(float(np.quantile(widths, 0.999)), statistics.mean + 3 * statistics.sd)
     # Distances between pixel centres are few different numbers; finer bins would look like a comb.
@@ -166,8 +153,8 @@ def width_histogram(
     axes.set_ylabel("density")
     axes.set_xlim(0, high)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    _finish(axes)
-    _title(figure, "How wide lines are drawn", label)
+    finish(axes)
+    set_title(figure, "How wide lines are drawn", label)
     return figure
 
 
@@ -200,7 +187,7 @@ def training_curve(history: Sequence[Mapping[str, float]], *, title: str = "") -
     }
     drawn = {ylabel: names for ylabel, names in parts.items() if names}
     best = _best_epoch(table, epochs, [*gains, *scores])
-    figure = _figure(0.6 + 3.8 * max(len(drawn), 1), 3.5)
+    figure = new_figure(0.6 + 3.8 * max(len(drawn), 1), 3.5)
     for axes, (ylabel, names) in zip(
         figure.subplots(1, max(len(drawn), 1), squeeze=False)[0], drawn.items(), strict=False
     ):
@@ -210,82 +197,17 @@ def training_curve(history: Sequence[Mapping[str, float]], *, title: str = "") -
             axes.plot(epochs, table[name], color=colour, marker=dot, label=words)
         if best is not None:
             axes.axvline(
-                best, color=_GREY, linestyle=":", linewidth=1.2, label=f"kept: epoch {best}"
+                best, color=GREY, linestyle=":", linewidth=1.2, label=f"kept: epoch {best}"
             )
         if ylabel != "loss":
-            axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+            axes.yaxis.set_major_formatter(in_percent())
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_xlabel("epoch")
         axes.set_ylabel(ylabel, fontsize=9)
         axes.legend(fontsize=8, frameon=False)
-        _finish(axes)
-    _title(figure, f"Training {title}".strip(), "")
+        finish(axes)
+    set_title(figure, f"Training {title}".strip(), "")
     return figure
-
-
-def overlay(
-    image: NDArray[np.float32],
-    target: Mask | None,
-    initial: Mask,
-    manual: Mask,
-    refined: Mask,
-    *,
-    roi: Mask | None = None,
-    title: str = "",
-) -> Figure:
-    """Draw what was found, missed and made up, before and after the strokes.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (H, W)
-        One channel; shown from its 1st to its 99th percentile.
-    target : ndarray of bool, shape (H, W), or None
-        The reference; without one the lines have a single colour.
-    initial, manual, refined : ndarray of bool, shape (H, W)
-        First prediction, the same with the strokes pasted in, the refiner's.
-    roi : ndarray of bool, shape (H, W), optional
-        Pixels that count; the rest is darkened.
-    title : str
-        Which image and refiner.
-
-    Returns
-    -------
-    figure : Figure
-        Above the whole image, scaled down if it is large; below, at full
-        resolution, the part in which strokes and refiner changed most.
-    """
-    masks = {"first prediction": initial, "strokes pasted": manual, "refined": refined}
-    window = busiest(initial, refined)
-    height, width = image.shape
-    rows = [Tile(0, 0, height, width), *([window] if window.shape != image.shape else [])]
-    tall = [min(max(4.1 * row.shape[0] / row.shape[1], 2.0), 7.0) for row in rows]
-    figure = _figure(13.0, sum(tall) + 1.1)
-    grid = figure.subplots(len(rows), 3, squeeze=False, height_ratios=tall)
-    for panels, tile in zip(grid, rows, strict=True):
-        for axes, (name, mask) in zip(panels, masks.items(), strict=True):
-            axes.imshow(
-                painted(image, target, mask, roi, tile),
-                interpolation="nearest",
-                extent=(tile.left, tile.right, tile.bottom, tile.top),
-            )
-            axes.set_axis_off()
-            if tile is rows[0]:
-                axes.set_title(name, fontsize=10)
-                if target is not None:
-                    missed, wrong = shares(target, mask, roi)
-                    said = f"{100 * missed:.0f} % missed, {100 * wrong:.0f} % of the drawn false"
-                    axes.set_title(f"{name}\n{said}", fontsize=10)
-    for axes in grid[0] if len(rows) > 1 else ():
-        corner, size = (window.left, window.top), window.shape[::-1]
-        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor="white", lw=1.2))
-    if target is not None:
-        patches = [Patch(color=colour, label=name) for name, colour in CLASSES.items()]
-        figure.legend(handles=patches, loc="outside lower center", ncols=3, frameon=False)
-    _title(figure, title, "")
-    return figure
-
-
-# ------------------------------------------------------------------ curves
 
 
 def _gain_line(axes: Axes, sessions: pd.DataFrame, image: str, colour: str) -> None:
@@ -321,7 +243,7 @@ def _effort_panel(axes: Axes, part: pd.DataFrame, metric: str) -> None:
         )
         marks.append(crossing(effort, manual, refined))
     _mark_crossing(axes, np.array(marks))
-    axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
+    axes.xaxis.set_major_formatter(in_thousands())
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
 
 
@@ -351,14 +273,6 @@ def _mark_crossing(axes: Axes, marks: NDArray[np.float64]) -> None:
     )
 
 
-def _helping(rounds: pd.DataFrame) -> list[str]:
-    """Return the refiners that change anything; all if none does."""
-    names = [str(name) for name in rounds["refiner"].unique()]
-    largest = rounds.groupby("refiner")["relative_gain"].agg(lambda gains: gains.abs().max())
-    helping = [name for name in names if largest[name] > 1e-9]
-    return helping or names
-
-
 def _best_epoch(table: pd.DataFrame, epochs: pd.Series, scores: Sequence[str]) -> int | None:
     """Return the epoch with the highest of the first score."""
     values = table[scores[0]].to_numpy(dtype=float) if scores else np.array([])
@@ -367,31 +281,6 @@ def _best_epoch(table: pd.DataFrame, epochs: pd.Series, scores: Sequence[str]) -
     return int(epochs.iloc[int(np.nanargmax(values))])
 
 
-# ------------------------------------------------------------------- style
-
-
-def _figure(width: float, height: float) -> Figure:
-    layout = ConstrainedLayoutEngine(h_pad=0.08)  # inches; keeps titles apart
-    figure = Figure(figsize=(width, height), dpi=150, layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _title(figure: Figure, text: str, label: str) -> None:
-    figure.suptitle(f"{text} ({label})" if label else text, fontsize=11)
-
-
-def _finish(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(visible=True, color="0.9", linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8)
-
-
 def _repeats(rounds: pd.DataFrame) -> str:
     count = rounds["repeat"].nunique()
     return f"mean of {count} repeats, band: 1 sd" if count > 1 else "one repeat"
-
-
-def _thousands(value: float, _: object = None) -> str:
-    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"

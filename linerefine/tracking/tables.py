@@ -11,7 +11,16 @@ from linerefine.report import Report, Table
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["format_table", "percent", "print_report", "report_text", "say"]
+__all__ = [
+    "best_cells",
+    "cells",
+    "format_table",
+    "is_numeric",
+    "percent",
+    "print_report",
+    "report_text",
+    "say",
+]
 
 _MISSING = "\N{EN DASH}"
 
@@ -44,13 +53,10 @@ def format_table(table: Table) -> list[str]:
     Numbers are aligned right; scores named in ``percent`` are shown as
     ``71.3 %``, gains with their sign; a dash for nan and None.
     """
-    cells = [
-        [_cell(row.get(column), column, column in table.percent) for column in table.columns]
-        for row in table.rows
-    ]
-    is_number = [_is_numeric(table, column) for column in table.columns]
+    shown = cells(table)
+    is_number = [is_numeric(table, column) for column in table.columns]
     widths = [
-        max(len(text) for text in [column, *(row[index] for row in cells)])
+        max(len(text) for text in [column, *(row[index] for row in shown)])
         for index, column in enumerate(table.columns)
     ]
     lines = [
@@ -58,9 +64,37 @@ def format_table(table: Table) -> list[str]:
             text.rjust(width) if right else text.ljust(width)
             for text, width, right in zip(row, widths, is_number, strict=True)
         ).rstrip()
-        for row in [list(table.columns), *cells]
+        for row in [list(table.columns), *shown]
     ]
     return [table.title, *lines, *([table.note] if table.note else [])]
+
+
+def cells(table: Table) -> list[list[str]]:
+    """Return what is shown of a table: a text per row and column."""
+    return [
+        [_cell(row.get(column), column, column in table.percent) for column in table.columns]
+        for row in table.rows
+    ]
+
+
+def best_cells(table: Table) -> set[tuple[int, int]]:
+    """Return row and column of the best values, in columns for which the table says what is best.
+
+    Values that are shown alike are equally good.
+    """
+    shown = cells(table)
+    found = set()
+    for column, which in table.best.items():
+        place = table.columns.index(column)
+        values = {
+            row: float(value)
+            for row, content in enumerate(table.rows)
+            if isinstance(value := content.get(column), Real) and not math.isnan(value)
+        }
+        if values:
+            top = (max if which == "max" else min)(values, key=values.__getitem__)
+            found |= {(row, place) for row in values if shown[row][place] == shown[top][place]}
+    return found
 
 
 def say(console: Console, text: str, style: str = "") -> None:
@@ -68,7 +102,8 @@ def say(console: Console, text: str, style: str = "") -> None:
     console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
-def _is_numeric(table: Table, column: str) -> bool:
+def is_numeric(table: Table, column: str) -> bool:
+    """Say whether a column holds numbers; they are aligned right."""
     known = [value for row in table.rows if (value := row.get(column)) is not None]
     return column in table.percent or (
         bool(known) and all(isinstance(value, Real) for value in known)
