@@ -175,7 +175,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         **QUICK,
         "loader": {"options": {"phantoms": "ship"}},
         "segmenter": {"network": _SHIPPED_NETWORK},
-        "refiners": [_SHIPPED_REFINER],
+        "refiners": [{**_SHIPPED_REFINER, "training": {"max_epochs": 12}}],
         "training": {
             **QUICK["training"],
             "max_epochs": 20,
