@@ -15,7 +15,7 @@ from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.loading import load_bench
 from linerefine.experiment.shipped import TRAINED_ON
 from linerefine.experiment.stored import THRESHOLD, refiner_path, segmenter_path, tuned_threshold
-from linerefine.models.segmenter import halved, load_weights, write_weights
+from linerefine.models.weights import halved, load_weights, write_weights
 from linerefine.registry import Registry
 
 __all__ = ["slim_copy"]

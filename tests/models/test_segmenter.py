@@ -11,13 +11,12 @@ from linerefine.models.segmenter import (
     Network,
     Segmenter,
     build_network,
-    halved,
     load_segmenter,
     load_weights,
     save_segmenter,
     save_weights,
-    write_weights,
 )
+from linerefine.models.weights import halved, write_weights
 
 TINY = NetworkConfig(encoder="tu-resnet10t", encoder_depth=3, decoder_channels=(16, 8, 8))
 
