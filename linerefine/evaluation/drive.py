@@ -22,7 +22,7 @@ from linerefine.config import EvaluationConfig
 from linerefine.evaluation.clock import Clock
 from linerefine.evaluation.desk import Desk, Place
 from linerefine.evaluation.proposals import Option, Proposals
-from linerefine.evaluation.scores import ImageScores
+from linerefine.evaluation.scores import ImageScores, by_additivity, scored_at_both_ends
 from linerefine.interfaces import Metric, UserSimulator
 from linerefine.samples import Target
 from linerefine.session import RefinementSession
@@ -89,7 +89,8 @@ def drive(
     config : EvaluationConfig
         Budget, attempts, and whether empty tiles are worked on.
     metrics : mapping of str to Metric
-        The first one steers.
+        The first one steers. Those that are not additive are scored in round 0
+        and in the last round only; rounds are then told one round later.
     rng : numpy.random.Generator
         The only source of chance.
     lockstep : int
@@ -103,6 +104,7 @@ def drive(
     -------
     result : DriveResult
     """
+    metrics, others = by_additivity(metrics)
     desk = Desk(
         session,
         target,
@@ -117,7 +119,8 @@ def drive(
     )
     proposals = Proposals(session, simulator, desk, lockstep, ledger.clock)
     rounds = []
-    for round_ in _rounds(session, config, desk, proposals, ledger):
+    played = _rounds(session, config, desk, proposals, ledger)
+    for round_ in scored_at_both_ends(played, session, target, others, config.budget):
         rounds.append(round_)
         started = perf_counter()
         on_round(round_)
