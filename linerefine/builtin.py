@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from linerefine.loaders.options import FolderOptions
     from linerefine.metrics.options import BettiOptions, CentrelineFOptions, PathOptions
     from linerefine.refiners.base import Refiner
-    from linerefine.refiners.options import UNetOptions
-    from linerefine.simulators.options import LongestOptions
+    from linerefine.refiners.options import (
+        DeepLabOptions,
+        IterNetOptions,
+        PANOptions,
+        UNetOptions,
+    )
+    from linerefine.simulators.options import ClicksOptions, LongestOptions, ScribblesOptions
 
 __all__ = [
     "linerefine_experiments",
@@ -36,18 +41,29 @@ def linerefine_loaders() -> Iterator[Entry[ModalityLoader]]:
 
 @hookimpl
 def linerefine_simulators() -> Iterator[Entry[UserSimulator]]:
-    """Offer the simulator that works on the largest error segment."""
-    from linerefine.simulators.options import LongestOptions
+    """Offer short strokes on the longest error, and two ways of the literature."""
+    from linerefine.simulators.options import ClicksOptions, LongestOptions, ScribblesOptions
 
     yield Entry("longest", "the largest error first, fixed width", _longest, LongestOptions)
+    summary = "a dot deep inside the largest error region (DIOS, ITIS)"
+    yield Entry("clicks", summary, _clicks, ClicksOptions)
+    summary = "a long line through the largest error region (UI-Net)"
+    yield Entry("scribbles", summary, _scribbles, ScribblesOptions)
 
 
 @hookimpl
 def linerefine_refiners() -> Iterator[Entry[Refiner]]:
-    """Offer a network of any architecture, and the baseline without one."""
-    from linerefine.refiners.options import UNetOptions
+    """Offer networks, one that needs no strokes, and the baseline without a network."""
+    from linerefine.refiners import options
 
-    yield Entry("unet", "image, first prediction and strokes in one network", _unet, UNetOptions)
+    summary = "image, first prediction and strokes in one network; any architecture of smp"
+    yield Entry("unet", summary, _unet, options.UNetOptions)
+    summary = "unet with DeepLabV3+ in its place"
+    yield Entry("deeplabv3plus", summary, _deeplabv3plus, options.DeepLabOptions)
+    summary = "unet with a Pyramid Attention Network in its place"
+    yield Entry("pan", summary, _pan, options.PANOptions)
+    summary = "a network that mends its own answer and never sees strokes"
+    yield Entry("iternet", summary, _iternet, options.IterNetOptions)
     yield Entry("manual", "strokes pasted on the first prediction: the baseline", _manual)
 
 
@@ -111,10 +127,40 @@ def _longest(options: LongestOptions) -> UserSimulator:
     return Longest(options)
 
 
+def _clicks(options: ClicksOptions) -> UserSimulator:
+    from linerefine.simulators.clicks import Clicks
+
+    return Clicks(options)
+
+
+def _scribbles(options: ScribblesOptions) -> UserSimulator:
+    from linerefine.simulators.scribbles import Scribbles
+
+    return Scribbles(options)
+
+
 def _unet(options: UNetOptions, channels: int) -> Refiner:
     from linerefine.refiners.unet import UNetRefiner
 
     return UNetRefiner(options, channels)
+
+
+def _deeplabv3plus(options: DeepLabOptions, channels: int) -> Refiner:
+    from linerefine.refiners.unet import DeepLabV3Plus
+
+    return DeepLabV3Plus(options, channels)
+
+
+def _pan(options: PANOptions, channels: int) -> Refiner:
+    from linerefine.refiners.unet import PAN
+
+    return PAN(options, channels)
+
+
+def _iternet(options: IterNetOptions, channels: int) -> Refiner:
+    from linerefine.refiners.iternet import IterNet
+
+    return IterNet(options, channels)
 
 
 def _manual(options: Options, channels: int) -> Refiner:

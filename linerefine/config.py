@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = [
     "PROTOCOLS",
     "QUICK",
+    "STAGED_DECODERS",
     "AugmentationConfig",
     "Component",
+    "EncoderConfig",
     "EvaluationConfig",
     "ExperimentConfig",
     "InferenceConfig",
@@ -59,18 +61,27 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-class NetworkConfig(Options):
-    """An encoder-decoder of segmentation-models-pytorch."""
+class EncoderConfig(Options):
+    """The encoder of a network whose architecture is settled."""
 
-    architecture: str = Field("unet", description="Any architecture smp knows by name.")
     encoder: str = Field("efficientnet-b6", description="Any smp or timm encoder.")  # sec. 3.3
     encoder_weights: str | None = Field(
         None, description="None trains from scratch; 'imagenet' downloads pretrained weights."
     )
     encoder_depth: int = Field(5, ge=3, le=5, description="Encoder stages used.")
+
+
+class NetworkConfig(EncoderConfig):
+    """An encoder-decoder of segmentation-models-pytorch."""
+
+    architecture: str = Field("unet", description="Any architecture smp knows by name.")
     decoder_channels: tuple[int, ...] | None = Field(
         None, description="Decoder widths, one per stage; None keeps smp's own."
     )
+
+
+STAGED_DECODERS = ("manet", "unet", "unetplusplus")
+"""Architectures whose decoder has one width per stage."""
 
 
 class SegmenterConfig(Options):
@@ -137,8 +148,20 @@ class TrainingConfig(Options):
 
     batch_size: int = Field(32, ge=1)  # paper, sec. 4.1
     learning_rate: float = Field(3e-4, gt=0, description="Adam's step size.")  # sec. 4.1
-    loss: Literal["dice", "dice_bce"] = Field(
-        "dice", description="'dice' as the authors; 'dice_bce' adds mean cross-entropy."
+    loss: Literal[
+        "dice",
+        "dice_bce",
+        "generalised_dice",
+        "generalised_dice_bce",
+        "tversky",
+        "tversky_bce",
+        "cldice",
+        "soft_cldice",
+        "soft_cldice_bce",
+    ] = Field(
+        "dice",
+        description="'dice' as the authors; '..._bce' adds mean cross-entropy; 'soft_cldice' is "
+        "the mean of 'dice' and 'cldice', which cannot train from scratch alone.",
     )
     gradient_clip: float = Field(2.0, gt=0, description="Largest gradient norm.")
     max_epochs: int = Field(1000, ge=1)
@@ -162,6 +185,12 @@ class TrainingConfig(Options):
     )
     strokes_per_patch: int = Field(
         1, ge=1, description="Most strokes drawn on a training patch; the paper draws one."
+    )
+    rounds: int = Field(
+        1,
+        ge=1,
+        description="Most rounds of strokes per training step of a refiner; from the second on "
+        "strokes are drawn on its own last answer, which is fed back to it.",
     )
     augmentation: AugmentationConfig = AugmentationConfig()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
@@ -336,7 +365,7 @@ _LIGHT: Mapping[str, Any] = {
 
 QUICK: Mapping[str, Any] = {
     "segmenter": {"network": _LIGHT},
-    "refiners": [{"name": "unet", "options": {"network": _LIGHT}}],
+    "refiners": [{"name": "unet"}],  # with the same encoder
     "tiling": {"patch": 192, "train_rows": 512, "train_cols": 512},
     "training": {
         "batch_size": 8,

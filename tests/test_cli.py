@@ -58,7 +58,9 @@ class FakeRun:
         self.calls: list[SimpleNamespace] = []
         self.error: BaseException | None = None
 
-    def __call__(self, experiment, config, registry, output, *, observers, resume, workers, group):
+    def __call__(
+        self, experiment, config, registry, output, *, observers, resume, workers, group, labels
+    ):
         self.calls.append(
             SimpleNamespace(
                 experiment=experiment,
@@ -68,6 +70,7 @@ class FakeRun:
                 resume=resume,
                 workers=workers,
                 group=group,
+                labels=labels,
             )
         )
         if isinstance(self.error, lr.LineRefineError):
@@ -187,7 +190,8 @@ class TestPlugins:
         lines = done.out.splitlines()
         assert lines[:3] == [
             "name        version  provides",
-            "linerefine  0.1.0    loaders: folder · simulators: longest · refiners: manual, unet · "
+            "linerefine  0.1.0    loaders: folder · simulators: clicks, longest, scribbles · "
+            "refiners: deeplabv3plus, iternet, manual, pan, unet · "
             "metrics: dice, f_measure, iou, pfm · experiments: folder",
             "leaves      1.2      loaders: leaves · simulators: pen · refiners: pasted · "
             "metrics: area · experiments: leaves",
@@ -397,7 +401,7 @@ class TestRun:
             "image     pFM",
             "21     71.3 %",
             f"Recorded in {store} (linerefine ui shows it)",
-            f"Wrote {folder} (config.toml, report.txt, rounds.parquet, summary.json)",
+            f"Wrote {folder} (config.toml, report.html, report.txt, rounds.parquet, summary.json)",
         ]
 
     def test_the_experiment_gets_settings_folder_and_observers(self, cli, fake_run, tmp_path):

@@ -7,6 +7,7 @@ import tomllib
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 import linerefine as lr
 from linerefine import builtin
+from linerefine.config import TrainingConfig
 from linerefine.configure import cuda_is_available, dump_config, load_config, resolve
 from linerefine.configure.files import plain
 from linerefine.configure.layers import parse_value
@@ -220,10 +222,12 @@ class TestMistakes:
             ],
         )
         here = str(file)
+        *others, last = get_args(TrainingConfig.model_fields["loss"].annotation)
+        losses = f"{', '.join(map(repr, others))} or {last!r}"
         assert sorted(found) == sorted(
             [
                 f"training.batch_size is 1.5, expected a whole number (set by {here}).",
-                f"training.loss is 'mse', expected 'dice' or 'dice_bce' (set by {here}).",
+                f"training.loss is 'mse', expected {losses} (set by {here}).",
                 f"tiling.patch is 100, expected a multiple of 32 (set by {here}).",
                 "seed is -1, expected >= 0 (set by --seed).",
                 "training.learning_rate is -0.001, expected > 0 (set by --set).",
@@ -235,7 +239,8 @@ class TestMistakes:
                 "refiners holds unett, manual.",
                 "--set is 'nonsense', expected KEY=VALUE such as training.max_epochs=3.",
                 "refiners.0.name: no refiner named 'unett' (set by --refiner). "
-                "Did you mean 'unet'? Available: manual, pasted, unet.",
+                "Did you mean 'unet'? Available: deeplabv3plus, iternet, manual, pan, pasted, "
+                "unet.",
             ]
         )
 

@@ -12,19 +12,21 @@ from typing import Any
 import pytest
 
 import linerefine as lr
+from linerefine.configure import resolve
 from linerefine.testing import check_metric, check_refiner, check_simulator
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAVES = ROOT / "docs" / "tutorial" / "leaves"
 
 
-def first_block(page: str) -> dict[str, Any]:
-    """Run the first Python block of a page and return what it defines."""
+def first_block(page: str, count: int = 1) -> dict[str, Any]:
+    """Run the first Python block (or blocks) of a page and return what it defines."""
     text = (ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8")
-    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-    assert code is not None
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[:count]
+    assert len(blocks) == count
     defined: dict[str, Any] = {"__name__": page}
-    exec(compile(code[1], page, "exec"), defined)
+    for code in blocks:
+        exec(compile(code, page, "exec"), defined)
     return defined
 
 
@@ -42,6 +44,28 @@ def test_the_metric_keeps_its_promises() -> None:
 
 def test_the_refiner_keeps_its_promises() -> None:
     check_refiner(first_block("add-a-refiner.md")["TwoBranches"](lr.Options(), 2), channels=2)
+
+
+def test_the_refiner_with_several_answers_keeps_its_promises() -> None:
+    refiner = first_block("add-a-refiner.md", 2)["TwoSteps"](lr.Options(), 2)
+    check_refiner(refiner, channels=2)
+
+
+def test_the_comparisons_are_configurations(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "how-to" / "compare-refiners.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    keys = []
+    for block in blocks:
+        file = tmp_path / "compare.toml"
+        file.write_text(block, encoding="utf-8")
+        config = resolve(lr.Registry.discover(), "retina_demo", profile="quick", file=file)
+        encoders = {refiner.options["network"]["encoder"] for refiner in config.refiners}
+        assert encoders == {config.segmenter.network.encoder}
+        keys.append([refiner.key for refiner in config.refiners])
+    assert keys == [
+        ["unet", "prediction only", "interaction only", "distance", "gaussian"],
+        ["strokes", "clicks", "scribbles"],
+    ]
 
 
 def forget_leaves() -> None:

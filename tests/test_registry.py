@@ -11,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 import linerefine as lr
-from linerefine import builtin, hooks
+from linerefine import builtin, discovery, hooks
 from linerefine.discovery import KINDS, installed_plugins
 from linerefine.registry import Registry
 
@@ -51,10 +51,11 @@ class TestDiscovery:
         assert first.version == lr.__version__
         assert first.provides == {
             "loaders": ("folder",),
-            "simulators": ("longest",),
-            "refiners": ("manual", "unet"),
+            "simulators": ("clicks", "longest", "scribbles"),
+            "refiners": ("deeplabv3plus", "iternet", "manual", "pan", "unet"),
             "metrics": ("dice", "f_measure", "iou", "pfm"),
             "experiments": ("folder",),
+            "studies": ("comparison",),
         }
 
     def test_an_installed_plugin_is_found(self, install):
@@ -177,6 +178,13 @@ class TestBrokenPlugins:
         wrong = plugin(linerefine_experiments=lambda: [lr.Experiment("a", "s", {"loader": "x"})])
         assert "gives 'a' defaults that are no ExperimentConfig" in Registry([wrong]).problems[0]
 
+    def test_a_study_shows_what_there_is_to_show(self):
+        strange = lr.Study("a", "s", "nowhere", "folder", ("patches", "beauty"))
+        wrong = plugin(linerefine_studies=lambda: [strange])
+        assert "gives 'a' unknown views: beauty" in Registry([wrong]).problems[0]
+        no_study = plugin(linerefine_studies=lambda: ["table1"])
+        assert "expected linerefine.Study objects" in Registry([no_study]).problems[0]
+
     def test_an_unmarked_hook_is_refused(self):
         unmarked = SimpleNamespace(linerefine_loaders=lambda: (), __name__="fake")
         expected = "plugin fake: linerefine_loaders is not marked with @linerefine.hookimpl."
@@ -248,7 +256,7 @@ class TestConflicts:
 
 class TestLookup:
     def test_an_unknown_name_gets_a_suggestion_and_the_choices(self):
-        expected = r"^no refiner named 'unett'\. Did you mean 'unet'\? Available: manual, unet\.$"
+        expected = r"^no refiner named 'unett'\. Did you mean 'unet'\? Available: deep.*, unet\.$"
         with pytest.raises(lr.UnknownNameError, match=expected):
             Registry([builtin]).refiner("unett")
 
@@ -265,7 +273,7 @@ class TestLookup:
     def test_every_kind_has_a_lookup_and_a_list(self, kind, install):
         install("good")
         registry = Registry.discover()
-        listed = getattr(registry, f"{kind}s")()
+        listed = getattr(registry, discovery.HOOKS[kind].removeprefix("linerefine_"))()
         assert listed
         for name, item in listed.items():
             assert getattr(registry, kind)(name) is item
@@ -337,6 +345,8 @@ class TestBuiltin:
         registry = Registry([builtin])
         longest = registry.make_simulator(lr.Component(name="longest"))
         assert type(longest).__name__ == "Longest"
+        for name, kind in (("clicks", "Clicks"), ("scribbles", "Scribbles")):
+            assert type(registry.make_simulator(lr.Component(name=name))).__name__ == kind
         manual = registry.make_refiner(lr.Component(name="manual"), channels=1)
         assert type(manual).__name__ == "Manual"
         folder = registry.make_loader(lr.Component(name="folder", options={"root": str(tmp_path)}))
@@ -356,6 +366,7 @@ HOOKS = {
     "linerefine_refiners": (),
     "linerefine_metrics": (),
     "linerefine_experiments": (),
+    "linerefine_studies": (),
 }
 
 
@@ -366,7 +377,8 @@ def test_every_hook_has_exactly_this_signature():
         if hasattr(function, "linerefine_spec")
     }
     assert specified == HOOKS
-    assert set(specified) == {f"linerefine_{kind}s" for kind in KINDS}
+    assert tuple(specified) == tuple(discovery.HOOKS.values())
+    assert tuple(discovery.HOOKS) == KINDS
 
 
 @pytest.mark.parametrize("hook", HOOKS)

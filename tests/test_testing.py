@@ -392,6 +392,17 @@ class Trainable(Answering):
         self.weight = torch.nn.Parameter(torch.ones(()))
 
 
+class Judged(Answering):
+    """Answers one thing, and has training judge another."""
+
+    def __init__(self, judged):
+        super().__init__(lambda r, f, p: p.initial.clone())
+        self.judged = judged
+
+    def answers(self, features, prompt):
+        return self.judged(self.refine(features, prompt))
+
+
 def spoil(refiner, features, prompt):
     return prompt.initial.add_(1)
 
@@ -410,6 +421,9 @@ BROKEN_REFINERS = {
     "global random state of torch": Answering(
         lambda r, f, p: (torch.rand(1), p.initial.clone())[1]
     ),
+    "Judged.answers returned none": Judged(lambda answer: []),
+    "Judged.answers returned shape (2, 1, 32, 64)": Judged(lambda a: [a[:, :, ::2], a]),
+    "Judged.refine and the last of Judged.answers": Judged(lambda a: [a, a + 1]),
     "no gradient reaches them": Trainable(lambda r, f, p: (r.weight * p.initial).detach()),
 }
 
@@ -427,6 +441,10 @@ def test_refiner_check_finds_what_is_no_refiner():
 
 def test_refiner_check_passes_a_weight_that_learns():
     check_refiner(Trainable(lambda r, f, p: r.weight * p.initial))
+
+
+def test_refiner_check_passes_answers_of_which_the_last_is_used():
+    check_refiner(Judged(lambda answer: [answer + 1, answer - 1, answer]))
 
 
 def test_sample_check_names_the_sample():

@@ -69,22 +69,26 @@ def default_text(field: FieldInfo) -> str:
 
 
 def nested(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the model of a field that is a group of settings, else None."""
-    annotation = field.annotation
+    """Return the model of a field that is a group of settings or none, else None."""
+    choices = [kind for kind in typing.get_args(field.annotation) if kind is not type(None)]
+    is_optional = typing.get_origin(field.annotation) in (typing.Union, types.UnionType)
+    annotation = choices[0] if is_optional and len(choices) == 1 else field.annotation
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return annotation if is_model and annotation is not Component else None
+    return annotation if is_model and not issubclass(annotation, Component) else None
 
 
-def rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield one table row per setting, dotted keys for nested ones."""
+def rows(model: type[BaseModel], prefix: str = "", *, is_open: bool = False) -> Iterator[str]:
+    """Yield one table row per setting, dotted keys for nested ones; without defaults if open."""
     for name, field in model.model_fields.items():
         group, key = nested(field), prefix + name
-        if group is not None:
-            yield from rows(group, f"{key}.")
+        if group is not None and group is field.annotation:
+            yield from rows(group, f"{key}.", is_open=is_open)
             continue
         what = (field.description or "").replace("|", "\\|")
         kind = type_name(field.annotation) + bounds(field)
-        yield f"| `{key}` | {kind} | {default_text(field)} | {what} |"
+        yield f"| `{key}` | {kind} | {'' if is_open else default_text(field)} | {what} |"
+        if group is not None:  # whatever stands for none, these settings' own defaults do not
+            yield from rows(group, f"{key}.", is_open=True)
 
 
 def configuration_page() -> str:
@@ -150,6 +154,15 @@ def experiments_page(registry: Registry) -> str:
     return "\n".join(parts)
 
 
+def studies_page(registry: Registry) -> str:
+    """Return every study, what it reproduces, and the variants it compares."""
+    lines = ["| study | what | source | variants |", "| --- | --- | --- | --- |"]
+    for study in registry.studies().values():
+        variants = ", ".join(variant.label for variant in study.variants) or "the experiment's own"
+        lines.append(f"| `{study.name}` | {study.summary} | {study.source} | {variants} |")
+    return "\n".join(lines) + "\n"
+
+
 def option_row(parameter: Any) -> str:
     """Return one table row for an argument or option."""
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
@@ -192,6 +205,7 @@ def generate(app: Sphinx) -> None:
         "components.md": components_page(registry),
         "experiments.md": experiments_page(registry),
         "protocols.md": overrides_table("protocol", PROTOCOLS),
+        "studies.md": studies_page(registry),
         "cli.md": cli_page(),
     }
     for name, text in pages.items():

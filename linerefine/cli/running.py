@@ -245,7 +245,7 @@ def _print_outcome(result: RunResult, folder: Path, uri: str) -> None:
         is_default = folder.parent == RUNS and result.config.tracking.uri is None
         store = "" if is_default else f" --store {shlex.quote(uri)}"
         say(f"Recorded in {uri} (linerefine ui{store} shows it)")
-    say(f"Wrote {folder} (config.toml, report.txt, rounds.parquet, summary.json)")
+    say(f"Wrote {folder} (config.toml, report.html, report.txt, rounds.parquet, summary.json)")
 
 
 def _what_is_kept(experiment: str, folder: Path) -> str:

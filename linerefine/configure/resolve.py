@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from linerefine.config import PROTOCOLS, ExperimentConfig, TrainingConfig, merged
+from linerefine.configure.encoders import with_encoder_of_run
 from linerefine.configure.files import plain, read_settings
 from linerefine.configure.layers import Assignment, Layers, parse_assignment
 from linerefine.discovery import Kind
@@ -379,6 +380,8 @@ def _complete_options(
         return given
     if not isinstance(given, dict):
         return given  # the configuration itself says so
+    if _kind(where) == "refiner":
+        given = with_encoder_of_run(entry.options, given, layers.settings)
     try:
         return plain(entry.options.model_validate(given))
     except ValidationError as error:

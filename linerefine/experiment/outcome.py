@@ -133,7 +133,8 @@ def write_outcome(bench: Bench, experiment: Experiment, result: RunResult) -> Ru
     result : RunResult
         The same with its report.
     """
-    from linerefine.experiment.pictures import draw_pictures  # matplotlib: only at the end
+    from linerefine.experiment.page import write_run_page  # matplotlib: only at the end
+    from linerefine.experiment.pictures import draw_pictures
 
     folder, notify = bench.folder, bench.notify
     for name, frame in (("rounds", result.rounds), ("patches", result.patches)):
@@ -148,6 +149,7 @@ def write_outcome(bench: Bench, experiment: Experiment, result: RunResult) -> Ru
     with atomic_write(path) as temporary:
         temporary.write_text(report_text(result.report), encoding="utf-8")
     notify(ArtifactWritten(path))
+    write_run_page(bench, experiment, result)
     for name in ("config.toml", "environment.json"):
         notify(ArtifactWritten(folder.path / name))
     notify(ArtifactWritten(folder.write_json("summary.json", result.summary)))

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from linerefine.events import ArtifactWritten
+from linerefine.cache import atomic_write
+from linerefine.evaluation.summary import session_numbers
+from linerefine.events import ArtifactWritten, SessionKey
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.networks import fit_result
+from linerefine.experiment.replay import story
 from linerefine.experiment.sessions import masks_path, test_samples
 from linerefine.experiment.stored import prediction_path
 from linerefine.geometry.centreline import half_widths
 from linerefine.geometry.widths import width_statistics
 from linerefine.report import RunResult
-from linerefine.tracking import before_after, figures, style
+from linerefine.samples import Sample
+from linerefine.tracking import bands, bars, before_after, figures, strips, style
+from linerefine.tracking.tables import percent
+from linerefine.tracking.traces import helping, image_gains
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,12 +37,13 @@ def draw_pictures(bench: Bench, result: RunResult) -> None:
     for refiner in result.rounds["refiner"].unique() if len(result.rounds) else ():
         for image, figure in _overlays(bench, str(refiner), label):
             _keep(bench, figure, f"overlay-{refiner}-{image}", refiner=str(refiner))
+    for refiner in helping(result.rounds) if len(result.rounds) else ():
+        _draw_chosen(bench, result, refiner, label)
 
 
 def _whole_run(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[str, Figure]]:
     if len(result.rounds):
-        yield "gain", figures.gain_curve(result.rounds, label=label)
-        yield "workload", figures.workload(result.rounds, metric=bench.steering, label=label)
+        yield from _curves(bench, result, label)
     widths = np.concatenate(
         [half_widths(target.mask & target.roi) for target in bench.training_targets()]
     )
@@ -51,27 +58,114 @@ def _whole_run(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[st
             yield f"training-{network}", figures.training_curve(fit["history"], title=network)
 
 
-def _overlays(bench: Bench, refiner: str, label: str) -> Iterator[tuple[str, Figure]]:
-    cut = bench.config.session.threshold
-    for sample in test_samples(bench):
-        path = masks_path(bench, refiner, sample.name)
-        if not path.exists():
-            continue
-        with np.load(path) as masks:
-            manual, refined = masks["manual"], masks["refined"]
-        initial = np.load(prediction_path(bench, sample.name))
+def _curves(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[str, Figure]]:
+    rounds, metric, loop = result.rounds, bench.steering, bench.config.evaluation.loop
+    yield "gain", figures.gain_curve(rounds, label=label)
+    yield "workload", figures.workload(rounds, metric=metric, label=label)
+    yield "gain-bands", bands.gain_bands(rounds, label=label)
+    yield "score-bands", bands.score_bands(rounds, metric=metric, loop=loop, label=label)
+    by_hand = next((part.key for part in bench.config.refiners if part.name == "manual"), None)
+    if loop == "shared":
+        yield "effort", bars.effort_bars(rounds, metric=metric, label=label)
+    elif by_hand is not None:
         yield (
-            sample.name.replace("/", "_"),
-            before_after.overlay(
-                np.asarray(sample.image[0]),
-                sample.target.mask if sample.target is not None else None,
-                initial > np.log(cut / (1 - cut)),
-                manual,
-                refined,
-                roi=sample.roi,
-                title=f"{sample.name}, {refiner}" + (f" ({label})" if label else ""),
-            ),
+            "effort",
+            bars.effort_bars(rounds, metric=metric, loop=loop, by_hand=by_hand, label=label),
         )
+
+
+def _overlays(bench: Bench, refiner: str, label: str) -> Iterator[tuple[str, Figure]]:
+    for sample in test_samples(bench):
+        shown = _shown(bench, refiner, sample)
+        if shown is not None:
+            yield (
+                sample.name.replace("/", "_"),
+                before_after.overlay(
+                    shown.image,
+                    shown.target,
+                    shown.initial,
+                    shown.manual,
+                    shown.refined,
+                    roi=shown.roi,
+                    title=f"{sample.name}, {refiner}" + (f" ({label})" if label else ""),
+                ),
+            )
+
+
+def _shown(
+    bench: Bench, refiner: str, sample: Sample, title: str = ""
+) -> before_after.Shown | None:
+    """Return an image before and after a refiner's first session; None if there was none."""
+    path = masks_path(bench, refiner, sample.name)
+    if not path.exists():
+        return None
+    cut = bench.config.session.threshold
+    with np.load(path) as masks:
+        manual, refined = masks["manual"], masks["refined"]
+    return before_after.Shown(
+        image=np.asarray(sample.image[0]),
+        target=sample.target.mask if sample.target is not None else None,
+        initial=np.load(prediction_path(bench, sample.name)) > np.log(cut / (1 - cut)),
+        manual=manual,
+        refined=refined,
+        roi=sample.roi,
+        title=title,
+    )
+
+
+# ------------------------------------------------------- chosen by their gain
+
+
+def _draw_chosen(bench: Bench, result: RunResult, refiner: str, label: str) -> None:
+    """Draw the images with the largest and the smallest gain, and a tile of the first of them."""
+    gains = image_gains(result.rounds, refiner)
+    names = list(dict.fromkeys([*list(gains)[:1], *list(gains)[-1:]]))
+    titles = ["largest gain", "smallest gain"] if len(names) > 1 else [""]
+    shown = [
+        part
+        for name, title in zip(names, titles, strict=False)
+        if (
+            part := _shown(
+                bench, refiner, bench.loaded(name), _said(bench, result, refiner, name, title)
+            )
+        )
+    ]
+    if not shown:
+        return
+    title = f"{refiner} ({label})" if label else refiner
+    _keep(bench, before_after.extremes(shown, title=title), f"extremes-{refiner}", refiner=refiner)
+    told = story(bench, SessionKey(refiner, 0, names[0]))
+    if told is not None:
+        _keep_story(bench, told, refiner)
+
+
+def _said(bench: Bench, result: RunResult, refiner: str, image: str, which: str) -> str:
+    """Return what is written above a chosen image: the numbers of the session that is shown."""
+    rounds = result.rounds
+    session = rounds[
+        (rounds["refiner"] == refiner) & (rounds["image"] == image) & (rounds["repeat"] == 0)
+    ].sort_values("round")
+    numbers = session_numbers(session, bench.steering)
+    last = session.iloc[-1]
+    metric = style.metric_title(bench.steering)
+    parts = [
+        f"{which}: {image}" if which else image,
+        f"mean gain {percent(numbers['mean_gain'], signed=True)}",
+        f"after {len(session) - 1} strokes {metric} {percent(numbers['initial'])}",
+    ]
+    ends = " / ".join(
+        percent(float(last[f"{side}_{bench.steering}"])) for side in ("manual", "refined")
+    )
+    return ", ".join(parts) + f" \N{RIGHTWARDS ARROW} {ends} by hand / refined"
+
+
+def _keep_story(bench: Bench, told: strips.Story, refiner: str) -> None:
+    path = bench.folder.figures / f"tile-{refiner}.png"
+    with atomic_write(path) as temporary:
+        strips.strip(told).save(temporary, format="PNG")
+    moving = strips.save_gif(strips.animation(told), path.with_suffix(".gif"))
+    for written in (path, moving):
+        bench.notify(ArtifactWritten(written, "figures", refiner=refiner, repeat=0))
 
 
 def _keep(bench: Bench, figure: Figure, name: str, *, refiner: str | None = None) -> None:

@@ -14,9 +14,10 @@ import safetensors.torch
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
+from torch.nn import functional
 
 from linerefine.cache import atomic_write
-from linerefine.config import NetworkConfig
+from linerefine.config import STAGED_DECODERS, NetworkConfig
 from linerefine.errors import ConfigError, DataError, RunError, ShapeError, UnknownNameError
 
 __all__ = [
@@ -30,9 +31,6 @@ __all__ = [
 ]
 
 METADATA_KEY = "linerefine"
-
-STAGED_DECODERS = ("manet", "unet", "unetplusplus")
-"""Architectures whose decoder has one width per stage."""
 
 FAMILIAR_ENCODERS = (
     "efficientnet-b0",
@@ -63,11 +61,17 @@ class Network(nn.Module):
         self.config = config
         self.channels = channels
         self.body = _create(config, channels, config.encoder_weights if pretrained else None)
+        self.least_edge = _least_edge(config)
         self.fast: Callable[[Tensor], Tensor] | None = None
         """What answers instead of `body` while nothing is trained; see `accelerate`."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits, shape (B, 1, H, W), for an input of shape (B, C, H, W)."""
+        height, width = image.shape[-2:]
+        if self.least_edge > 0 and min(height, width) < self.least_edge:
+            below, right = (max(self.least_edge - size, 0) for size in (height, width))
+            larger: Tensor = self(functional.pad(image, (0, right, 0, below)))
+            return larger[..., :height, :width]
         if self.fast is not None and not self.training and not torch.is_grad_enabled():
             return self.fast(image)
         logits: Tensor = self.body(image)
@@ -242,7 +246,6 @@ def _create(config: NetworkConfig, channels: int, weights: str | None) -> nn.Mod
     _check_architecture(config, architecture)
     _check_encoder(config.encoder)
     _check_weights(config.encoder, weights)
-    extra = {} if config.decoder_channels is None else {"decoder_channels": config.decoder_channels}
     try:
         with warnings.catch_warnings():
             # smp announces that it will rename "timm-" encoders; both names still work.
@@ -254,7 +257,7 @@ def _create(config: NetworkConfig, channels: int, weights: str | None) -> nn.Mod
                 in_channels=channels,
                 classes=1,
                 encoder_depth=config.encoder_depth,
-                **extra,
+                **_decoder_settings(config, architecture),
             )
     except OSError as error:
         raise _no_weights(config.encoder, weights, error) from error
@@ -265,6 +268,27 @@ def _create(config: NetworkConfig, channels: int, weights: str | None) -> nn.Mod
         )
         raise ConfigError(msg) from error
     return model
+
+
+def _least_edge(config: NetworkConfig) -> int:
+    """Return the edge below which the architecture breaks down, pixels; 0: it does not."""
+    if config.architecture.lower() != "pan":
+        return 0
+    # Its features, a 16th of the image at most, are halved three times.
+    return int(8 * 2 ** min(config.encoder_depth, 4))
+
+
+def _decoder_settings(config: NetworkConfig, architecture: str) -> dict[str, Any]:
+    """Return what smp is to be told about the decoder besides the encoder."""
+    settings: dict[str, Any] = {}
+    if config.decoder_channels is not None:
+        settings["decoder_channels"] = config.decoder_channels
+    # smp supposes a depth; at another the answer would not be as large as the image.
+    if architecture == "pspnet":
+        settings["upsampling"] = 2**config.encoder_depth
+    if architecture == "fpn":
+        settings["upsampling"] = 2 ** (config.encoder_depth - 3)
+    return settings
 
 
 def _check_architecture(config: NetworkConfig, architecture: str) -> None:

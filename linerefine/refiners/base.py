@@ -66,8 +66,29 @@ class Refiner(nn.Module, ABC):
         logits : Tensor, shape (B, 1, H, W)
         """
 
+    def answers(self, features: Any, prompt: Prompt) -> list[Tensor]:
+        """Return every answer that training judges; by default that of `refine` alone.
+
+        A refiner that corrects itself in several steps returns the answer of
+        each, in order: training makes the mean of their losses small, and so
+        every step learns from the target directly (deep supervision).
+
+        Parameters
+        ----------
+        features : object
+            What `encode` returned for the same place and batch.
+        prompt : Prompt
+            First prediction, strokes, previous answer.
+
+        Returns
+        -------
+        answers : list of Tensor, each of shape (B, 1, H, W)
+            Logits; the last are what `refine` returns.
+        """
+        return [self.refine(features, prompt)]
+
     def forward(self, image: Tensor, prompt: Prompt) -> Tensor:
-        """Return ``refine(encode(image), prompt)``; what training calls."""
+        """Return ``refine(encode(image), prompt)``."""
         return self.refine(self.encode(image), prompt)
 
     def served(self) -> ServedRefiner:

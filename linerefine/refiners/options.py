@@ -2,12 +2,91 @@
 
 from __future__ import annotations
 
-from linerefine.config import NetworkConfig, Options
+from typing import Any, Literal, Self, get_args
 
-__all__ = ["UNetOptions"]
+from pydantic import Field, model_validator
+
+from linerefine.config import EncoderConfig, NetworkConfig, Options
+
+__all__ = [
+    "DeepLabOptions",
+    "Encoding",
+    "Input",
+    "IterNetOptions",
+    "PANOptions",
+    "PromptOptions",
+    "UNetOptions",
+]
+
+Input = Literal["image", "initial", "hints", "previous"]
+"""What a refiner's network may see."""
+
+Encoding = Literal["map", "distance", "gaussian"]
+"""How it sees the hints."""
+
+_NETWORK: Any = Field(
+    None,
+    description="Settings left out are those of segmenter.network; the architecture is unet.",
+)
+_ENCODER: Any = Field(None, description="Settings left out are those of segmenter.network.")
 
 
-class UNetOptions(Options):
+class PromptOptions(Options):
+    """What a network sees of image and prompt, and how."""
+
+    inputs: tuple[Input, ...] = Field(
+        ("image", "initial", "hints"),
+        min_length=1,
+        description="What the network sees, each once; without hints it refines by itself.",
+    )  # sec. 3.3; table 1 leaves out initial or hints
+    encoding: Encoding = Field(
+        "map",
+        description="Hints as one channel in {-1, 0, 1} (paper), or as two, add and erase: "
+        "'distance' to the nearest hint, or 'gaussian', a bell around each.",
+    )
+    truncation: float = Field(
+        255.0, gt=0, description="Distance from which all is equally far, pixels; for 'distance'."
+    )
+    sigma: float = Field(
+        10.0, gt=0, description="Standard deviation of the bell, pixels; for 'gaussian'."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.inputs)) < len(self.inputs):
+            msg = f"inputs are {', '.join(self.inputs)}, expected each at most once."
+            raise ValueError(msg)
+        return self
+
+    @property
+    def seen(self) -> tuple[Input, ...]:
+        """The inputs in the order of the network's channels, however they were listed."""
+        return tuple(name for name in get_args(Input) if name in self.inputs)
+
+
+class UNetOptions(PromptOptions):
     """Options of the refiner ``unet``."""
 
-    network: NetworkConfig = NetworkConfig()
+    network: NetworkConfig | None = _NETWORK
+
+
+class DeepLabOptions(PromptOptions):
+    """Options of the refiner ``deeplabv3plus``."""
+
+    network: EncoderConfig | None = _ENCODER
+
+
+class PANOptions(PromptOptions):
+    """Options of the refiner ``pan``."""
+
+    network: EncoderConfig | None = _ENCODER
+
+
+class IterNetOptions(Options):
+    """Options of the refiner ``iternet``."""
+
+    network: NetworkConfig | None = _NETWORK
+    iterations: int = Field(3, ge=1, description="How often the answer is refined again.")
+    width: int = Field(
+        32, ge=1, description="Channels of the small network that does it, at full resolution."
+    )

@@ -49,7 +49,7 @@ class ServedRefiner(nn.Module):
         return logits
 
     @staticmethod
-    def example_input(channels: int, edge: int = 64, *, batch: int = 2, seed: int = 0) -> Tensor:
+    def example_input(channels: int, edge: int = 128, *, batch: int = 2, seed: int = 0) -> Tensor:
         """Return a random input of the right kind.
 
         Parameters
@@ -57,7 +57,8 @@ class ServedRefiner(nn.Module):
         channels : int
             Channels of the image.
         edge : int
-            Height and width in pixels, a multiple of 32.
+            Height and width in pixels, a multiple of 32. By default what the
+            most demanding architecture, pan, takes without enlarging it.
         batch : int
             Number of inputs.
         seed : int

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linerefine.errors import ShapeError
 from linerefine.geometry.centreline import centreline, longest_segment
-from linerefine.geometry.strokes import dilate, sub_path
-from linerefine.interfaces import UserSimulator
+from linerefine.geometry.strokes import sub_path
 from linerefine.samples import Target
+from linerefine.simulators.base import ErrorSimulator
 from linerefine.simulators.options import LongestOptions
 from linerefine.types import HintMap, Mask, Operation, Stroke
 
 __all__ = ["Longest", "LongestOptions"]
 
 
-class Longest(UserSimulator):
+class Longest(ErrorSimulator):
     """Draws along the longest unbranched piece of line that is missing or superfluous.
 
     Parameters
@@ -56,7 +53,7 @@ class Longest(UserSimulator):
 
     def __init__(self, options: LongestOptions | None = None) -> None:
         self.options = options or LongestOptions()
-        self._near: WeakKeyDictionary[Target, Mask] = WeakKeyDictionary()
+        super().__init__(self.options.tolerance, self.options.tolerance_tip)
 
     def next_stroke(
         self,
@@ -108,10 +105,7 @@ class Longest(UserSimulator):
         ShapeError
             If `prediction` or `hints` do not have the target's shape.
         """
-        for name, array in (("prediction", prediction), ("hints", hints)):
-            if array.shape != target.mask.shape:
-                msg = f"{name} has shape {array.shape}, target {target.mask.shape}; must agree."
-                raise ShapeError(msg)
+        self._require_shape(prediction, target, hints)
         errors = {}
         for operation in Operation:
             if operation not in operations:
@@ -127,13 +121,7 @@ class Longest(UserSimulator):
         return target.centreline & ~prediction
 
     def _superfluous(self, prediction: Mask, target: Target) -> Mask:
-        near = self._near.get(target)
-        if near is None:
-            # `dilate` stops short of its half-width, and computes in single precision.
-            beyond = float(np.nextafter(np.float32(self.options.tolerance), np.float32(np.inf)))
-            near = dilate(target.centreline, beyond, self.options.tolerance_tip)
-            self._near[target] = near
-        return centreline(prediction) & ~near
+        return centreline(prediction) & ~self._spared(target)
 
     def _stroke(
         self, segment: NDArray[np.intp], operation: Operation, rng: np.random.Generator
@@ -145,12 +133,3 @@ class Longest(UserSimulator):
     def _half_width(self, rng: np.random.Generator) -> float:
         """Return the half-width of the next stroke; for subclasses to draw at random."""
         return self.options.half_width
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is kept per target: weak references cannot be pickled."""
-        return {key: value for key, value in self.__dict__.items() if key != "_near"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin with nothing kept."""
-        self.__dict__.update(state)
-        self._near = WeakKeyDictionary()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from linerefine.config import Options
 
-__all__ = ["LongestOptions"]
+__all__ = ["ClicksOptions", "LongestOptions", "RegionOptions", "ScribblesOptions"]
 
 
 class LongestOptions(Options):
@@ -29,3 +29,34 @@ class LongestOptions(Options):
     tolerance_tip: Literal["disc", "cross"] = Field(
         "disc", description="Distance of the tolerance: 'disc' Euclidean, 'cross' city-block."
     )
+
+
+class RegionOptions(Options):
+    """Options of simulators that work on whole error regions."""
+
+    half_width: float = Field(
+        3.5, gt=0, description="Half-width of a mark; 3.5 marks seven pixels across."
+    )
+    tip: Literal["disc", "cross"] = Field(
+        "disc", description="'disc', or 'cross': the authors' diamond."
+    )
+    least_pixels: int = Field(10, ge=1, description="Smaller error regions are left alone.")
+    tolerance: float = Field(
+        9.0,
+        ge=0,
+        description="What is predicted farther than this from the target's centreline, and off "
+        "its lines, is superfluous.",
+    )  # as longest
+    tolerance_tip: Literal["disc", "cross"] = Field(
+        "disc", description="Distance of the tolerance: 'disc' Euclidean, 'cross' city-block."
+    )
+
+
+class ClicksOptions(RegionOptions):
+    """Options of the simulator ``clicks``; lengths are pixels of the working grid."""
+
+
+class ScribblesOptions(RegionOptions):
+    """Options of the simulator ``scribbles``; lengths are pixels of the working grid."""
+
+    max_length: int = Field(100, ge=1, description="Most pixels of a scribble's path.")

@@ -60,7 +60,7 @@ class Performer(Protocol):
     """Runs one experiment; the command line's has observers."""
 
     def __call__(
-        self, config: ExperimentConfig, folder: Path, labels: Mapping[str, str]
+        self, config: ExperimentConfig, folder: Path, labels: Mapping[str, str], /
     ) -> RunResult:
         """Return the finished run; ``labels`` are kept with it."""
 

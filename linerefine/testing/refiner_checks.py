@@ -98,6 +98,11 @@ def _check_answers(refiner: Refiner, drawn: _Input, who: str, tolerance: float) 
         f"it must not change `features`, nor draw at random, in evaluation mode.",
     )
     _check_close(refiner(drawn.image, drawn.prompt), answer, tolerance, f"{who}.forward")
+    judged = refiner.answers(features, drawn.prompt)
+    demand(judged, f"{who}.answers returned none; expected at least that of `refine`.")
+    for each in judged:
+        _check_form(each, drawn, who, "answers")
+    _check_close(judged[-1], answer, tolerance, f"{who}.refine and the last of {who}.answers")
     for index in range(_BATCH):
         alone = drawn.alone(index)
         single = refiner.refine(refiner.encode(alone.image), alone.prompt)
@@ -107,16 +112,16 @@ def _check_answers(refiner: Refiner, drawn: _Input, who: str, tolerance: float) 
         demand(torch.equal(tensor, copy), f"{who} changed `{name}`; work on a copy of it.")
 
 
-def _check_form(answer: Tensor, drawn: _Input, who: str) -> None:
+def _check_form(answer: Tensor, drawn: _Input, who: str, method: str = "refine") -> None:
     expected = (len(drawn.image), 1, *drawn.image.shape[-2:])
     demand(
         tuple(answer.shape) == expected,
-        f"{who}.refine returned shape {tuple(answer.shape)} for images of shape "
+        f"{who}.{method} returned shape {tuple(answer.shape)} for images of shape "
         f"{tuple(drawn.image.shape)}; expected {expected}.",
     )
     demand(
         answer.is_floating_point() and bool(torch.isfinite(answer).all()),
-        f"{who}.refine returned {answer.dtype} or values that are not finite; "
+        f"{who}.{method} returned {answer.dtype} or values that are not finite; "
         f"expected logits: finite floating point numbers.",
     )
 

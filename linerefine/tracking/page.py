@@ -28,6 +28,7 @@ WIDEST = 1600
 LARGE = 20_000_000
 """Pages of more bytes are written with a warning: browsers and mail take them badly."""
 
+_WIDE = 2.0  # pictures so many times as wide as high scroll on phones, as tables do
 _TYPES = {
     ".gif": "image/gif",
     ".jpeg": "image/jpeg",
@@ -109,7 +110,7 @@ def _sections(sections: Sequence[Section]) -> Iterator[dict[str, Any]]:
 
 def _part(part: Table | Picture) -> dict[str, Any]:
     if isinstance(part, Picture):
-        return {"kind": "picture", "source": _inlined(part.path), "caption": part.caption}
+        return {"kind": "picture", "caption": part.caption, **_inlined(part.path)}
     best = best_cells(part)
     numeric = [is_numeric(part, column) for column in part.columns]
     rows = [
@@ -135,8 +136,8 @@ def _part(part: Table | Picture) -> dict[str, Any]:
 # ------------------------------------------------------------------ pictures
 
 
-def _inlined(path: Path) -> str:
-    """Return a picture as the address that holds it.
+def _inlined(path: Path) -> dict[str, Any]:
+    """Return a picture as the address that holds it, and how it is to be shown.
 
     SVG too is shown as a picture and not as part of the document: so its
     scripts never run, its names cannot clash with others, and nothing it
@@ -148,43 +149,58 @@ def _inlined(path: Path) -> str:
         raise DataError(msg)
     try:
         content = path.read_bytes()
-        if kind != "image/svg+xml":
-            content = _narrowed(content)
+        if kind == "image/svg+xml":
+            return {"source": _address(kind, content), "is_wide": False, "still": ""}
+        return _raster(kind, content)
     except (OSError, UnidentifiedImageError) as error:
         msg = f"picture {path} of the page cannot be read: {error}. Draw it again."
         raise DataError(msg) from error
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _narrowed(content: bytes) -> bytes:
-    """Return an encoded picture no wider than allowed; as it is if that is so already."""
+def _raster(kind: str, content: bytes) -> dict[str, Any]:
     with Image.open(io.BytesIO(content)) as picture:
-        if picture.width <= WIDEST:
-            picture.load()  # a damaged file is found here and not by whoever reads the page
-            return content
-        size = (WIDEST, max(round(picture.height * WIDEST / picture.width), 1))
         frames = [
-            (
-                frame.convert("RGBA" if picture.format != "JPEG" else "RGB").resize(
-                    size, Image.Resampling.LANCZOS
-                ),
-                frame.info.get("duration", 0),
-            )
+            (frame.convert("RGB" if picture.format == "JPEG" else "RGBA"), frame.info)
             for frame in ImageSequence.Iterator(picture)
         ]
-        options: dict[str, Any] = {"JPEG": {"quality": 90}, "PNG": {"optimize": True}}.get(
-            str(picture.format), {}
-        )
-        if len(frames) > 1:
-            options |= {
-                "save_all": True,
-                "append_images": [frame for frame, _ in frames[1:]],
-                "duration": [duration for _, duration in frames],
-                "loop": picture.info.get("loop", 0),
-            }
+        if picture.width > WIDEST:
+            content = _narrowed(picture, frames)
+    still = ""
+    if len(frames) > 1:
         file = io.BytesIO()
-        frames[0][0].save(file, format=picture.format, **options)
+        _scaled(frames[-1][0]).save(file, format="PNG", optimize=True)
+        still = _address("image/png", file.getvalue())
+    is_wide = picture.width > _WIDE * picture.height
+    return {"source": _address(kind, content), "is_wide": is_wide, "still": still}
+
+
+def _narrowed(picture: Image.Image, frames: list[tuple[Image.Image, Any]]) -> bytes:
+    """Return a picture no wider than allowed, in the format it had."""
+    options: dict[str, Any] = {"JPEG": {"quality": 90}, "PNG": {"optimize": True}}.get(
+        str(picture.format), {}
+    )
+    first, *others = [_scaled(frame) for frame, _ in frames]
+    if others:
+        options |= {
+            "save_all": True,
+            "append_images": others,
+            "duration": [info.get("duration", 0) for _, info in frames],
+            "loop": picture.info.get("loop", 0),
+        }
+    file = io.BytesIO()
+    first.save(file, format=picture.format, **options)
     return file.getvalue()
+
+
+def _scaled(frame: Image.Image) -> Image.Image:
+    if frame.width <= WIDEST:
+        return frame
+    size = (WIDEST, max(round(frame.height * WIDEST / frame.width), 1))
+    return frame.resize(size, Image.Resampling.LANCZOS)
+
+
+def _address(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _hash(text: str) -> str:

@@ -80,7 +80,7 @@ def cells(table: Table) -> list[list[str]]:
 def best_cells(table: Table) -> set[tuple[int, int]]:
     """Return row and column of the best values, in columns for which the table says what is best.
 
-    Values that are shown alike are equally good.
+    Values that are shown alike are equally good; nothing stands out where all are.
     """
     shown = cells(table)
     found = set()
@@ -93,7 +93,8 @@ def best_cells(table: Table) -> set[tuple[int, int]]:
         }
         if values:
             top = (max if which == "max" else min)(values, key=values.__getitem__)
-            found |= {(row, place) for row in values if shown[row][place] == shown[top][place]}
+            equal = {(row, place) for row in values if shown[row][place] == shown[top][place]}
+            found |= equal if len(equal) < len(values) else set()
     return found
 
 

@@ -35,6 +35,9 @@ __all__ = [
 
 FORMAT = "linerefine checkpoint 1"
 
+_BEFORE = {"rounds": 1}
+"""What trainings did before there was a setting for it."""
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -188,6 +191,7 @@ def load_finished(
 
 def _compare(path: Path, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Refuse to mix two trainings."""
+    stored = {**_BEFORE, **stored}
     wanted = json.loads(json.dumps(dict(settings)))
     for key in sorted(set(stored) | set(wanted)):
         if stored.get(key) != wanted.get(key):

@@ -90,9 +90,10 @@ def draw_corrections(
     *,
     most: int = 1,
     overwrite: bool = True,
+    before: HintMap | None = None,
 ) -> HintMap:
-    """Return what `draw_hints` does, from the mask of the first prediction, shape (H, W)."""
-    hints: HintMap = np.zeros(prediction.shape, dtype=np.int8)
+    """Return what `draw_hints` does, from a mask of shape (H, W) and the hints so far."""
+    hints: HintMap = np.zeros(prediction.shape, dtype=np.int8) if before is None else before
     for _ in range(1 if most == 1 else int(rng.integers(1, most + 1))):
         stroke = draw_stroke(simulator, constrain(prediction, hints), target, hints, rng)
         if stroke is None:

@@ -51,16 +51,71 @@ class Drawer:
     overwrite: bool
 
     def hints(
-        self, prediction: Mask, lines: Mask, roi: Mask, epoch: int, step: int, index: int
+        self,
+        prediction: Mask,
+        lines: Mask,
+        roi: Mask,
+        epoch: int,
+        step: int,
+        index: int,
+        *,
+        before: HintMap | None = None,
+        number: int = 1,
     ) -> HintMap:
-        """Return the hints of one patch, shape (P, P), from masks of that shape."""
+        """Return all hints of one patch once the strokes of a round are drawn.
+
+        Parameters
+        ----------
+        prediction, lines, roi : ndarray of bool, shape (P, P)
+            What is corrected, target, pixels that count.
+        epoch, step, index : int
+            Which patch of the training it is.
+        before : ndarray of int8, shape (P, P), optional
+            Hints of the rounds before; not changed.
+        number : int
+            Of the round. The first has one to `most` strokes, every other one.
+
+        Returns
+        -------
+        hints : ndarray of int8, shape (P, P)
+        """
+        later = () if number == 1 else (number,)
         return draw_corrections(
             self.simulator,
             prediction,
             Target(lines, roi),
-            stream(self.seed, "strokes", epoch, step, index),
-            most=self.most,
+            stream(self.seed, "strokes", epoch, step, index, *later),
+            most=self.most if number == 1 else 1,
             overwrite=self.overwrite,
+            before=before,
+        )
+
+    def batch(
+        self,
+        predictions: NDArray[np.bool_],
+        lines: NDArray[np.bool_],
+        roi: NDArray[np.bool_],
+        epoch: int,
+        step: int,
+        first: int = 0,
+        *,
+        before: NDArray[np.int8] | None = None,
+        number: int = 1,
+    ) -> NDArray[np.int8]:
+        """Return the hints of several patches, shape (B, P, P); as `DrawingPool.draw`, but here."""
+        patches = enumerate(zip(predictions, lines, roi, strict=True))
+        return np.stack(
+            [
+                self.hints(
+                    *masks,
+                    epoch,
+                    step,
+                    first + at,
+                    before=None if before is None else before[at],
+                    number=number,
+                )
+                for at, masks in patches
+            ]
         )
 
 
@@ -111,17 +166,24 @@ class DrawingPool:
         epoch: int,
         step: int,
         first: int = 0,
+        *,
+        before: NDArray[np.int8] | None = None,
+        number: int = 1,
     ) -> Callable[[], NDArray[np.int8]]:
         """Begin to draw on a batch; what is returned waits for the hints.
 
         Parameters
         ----------
         predictions, lines, roi : ndarray of bool, shape (B, P, P)
-            First predictions, targets, pixels that count.
+            What is corrected, targets, pixels that count.
         epoch, step : int
             Which batch of the training it is.
         first : int
             Where these patches begin in the batch.
+        before : ndarray of int8, shape (B, P, P), optional
+            Hints of the rounds before.
+        number : int
+            Of the round, as for `Drawer.hints`.
 
         Returns
         -------
@@ -130,11 +192,12 @@ class DrawingPool:
             process was ended from outside, and whatever the simulator raises.
         """
         shares = np.array_split(np.arange(len(lines)), min(self._workers, len(lines)))
-        masks = np.stack([predictions, lines, roi])
+        drawn = () if before is None else (before > 0, before < 0)
+        masks = np.stack([predictions, lines, roi, *drawn])
         try:
             parts = [
                 self._pool.submit(
-                    _draw_some, _packed(masks[:, share]), epoch, step, first + int(share[0])
+                    _draw_some, _packed(masks[:, share]), epoch, step, first + int(share[0]), number
                 )
                 for share in shares
             ]
@@ -156,6 +219,10 @@ def _gathered(parts: Sequence[Future[_Packed]]) -> NDArray[np.int8]:
         added, erased = np.concatenate([_unpacked(part.result()) for part in parts], axis=1)
     except BrokenProcessPool as error:
         raise _ended() from error
+    return _signed(added, erased)
+
+
+def _signed(added: NDArray[np.bool_], erased: NDArray[np.bool_]) -> NDArray[np.int8]:
     hints: NDArray[np.int8] = added.view(np.int8) - erased.view(np.int8)
     return hints
 
@@ -189,14 +256,10 @@ def _begin(sent: bytes) -> None:
     _drawer["own"] = pickle.loads(sent)
 
 
-def _draw_some(packed: _Packed, epoch: int, step: int, first: int) -> _Packed:
+def _draw_some(packed: _Packed, epoch: int, step: int, first: int, number: int) -> _Packed:
     """Return what is added and what is erased on some patches of a batch."""
-    predictions, lines, roi = _unpacked(packed)
+    predictions, lines, roi, *drawn = _unpacked(packed)
     drawer: Drawer = _drawer["own"]
-    hints = np.stack(
-        [
-            drawer.hints(predictions[at], lines[at], roi[at], epoch, step, first + at)
-            for at in range(len(lines))
-        ]
-    )
+    before = _signed(*drawn) if drawn else None
+    hints = drawer.batch(predictions, lines, roi, epoch, step, first, before=before, number=number)
     return _packed(np.stack([hints > 0, hints < 0]))

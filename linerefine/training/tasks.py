@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from linerefine.chance import stream
 from linerefine.config import TrainingConfig
 from linerefine.interfaces import Metric, UserSimulator
 from linerefine.models.inference import evaluating
@@ -164,30 +165,31 @@ class RefinerTask(Task):
         self._device = device
         self._seed = seed
         self._prompts: dict[tuple[int, int], Prompt] = {}
+        self._pool: DrawingPool | None = None
         self._trials: PatchTrials | None = None
 
     def loss(self, batch: Batch, epoch: int, step: int) -> Tensor:
-        """Return the loss after one to ``strokes_per_patch`` strokes on each patch."""
+        """Return the mean loss of the refiner's answers after the rounds of this step."""
         prompt = self._prompts.pop((epoch, step), None)
         if prompt is None:
-            initial = self._first(batch.image)
-            predictions = (initial[:, 0] > self._cut).cpu().numpy()
-            hints = self._draw(predictions, *batch_masks(batch), epoch, step, batch.first)
-            prompt = self._prompt(initial, hints)
-        return self._pooled(self._loss, self._refiner(batch.image, prompt), batch)
+            prompt = self._first_prompt(batch, epoch, step)
+        prompt = self._advanced(prompt, batch, epoch, step)
+        answers = self._refiner.answers(self._refiner.encode(batch.image), prompt)
+        return torch.stack([self._pooled(self._loss, answer, batch) for answer in answers]).mean()
 
     def feed(self, batches: Iterator[Batch], course: Course) -> Generator[Batch, None, None]:
         """Yield the batches on the device, their strokes drawn meanwhile by other processes.
 
         Strokes depend on the first prediction, which is frozen, not on what
         the refiner has learnt: those of the next two batches are on their way
-        while the network is busy with one.
+        while the network is busy with one. Strokes of later rounds cannot be
+        drawn ahead; the same processes draw them while `loss` waits.
         """
         self._prompts.clear()
         if course.workers == 0:
             yield from super().feed(batches, course)
             return
-        pool = DrawingPool(self._drawer, course.workers)
+        self._pool = pool = DrawingPool(self._drawer, course.workers)
         waiting: deque[Ahead] = deque()
         try:
             for batch, place in zip(batches, course.places(), strict=False):
@@ -202,6 +204,7 @@ class RefinerTask(Task):
             while waiting:
                 yield self._ready(waiting.popleft(), pool)
         finally:
+            self._pool = None
             pool.close()
 
     def _ready(self, ahead: Ahead, pool: DrawingPool) -> Batch:
@@ -214,22 +217,66 @@ class RefinerTask(Task):
             initial: Tensor = self._segmenter(image).float()
         return initial
 
-    def _prompt(self, initial: Tensor, hints: NDArray[np.int8]) -> Prompt:
-        on_device = torch.from_numpy(hints)[:, None].to(initial.device, dtype=initial.dtype)
-        return Prompt(initial, on_device, previous=initial)
+    def _first_prompt(self, batch: Batch, epoch: int, step: int) -> Prompt:
+        """Return the prompt of the first round: strokes on the first prediction."""
+        initial = self._first(batch.image)
+        hints = self._drawer.batch(
+            self._mask(initial), *batch_masks(batch), epoch, step, batch.first
+        )
+        return self._prompt(initial, hints)
 
-    def _draw(
+    def _advanced(self, prompt: Prompt, batch: Batch, epoch: int, step: int) -> Prompt:
+        """Return the prompt of the last round of a step, from that of the first.
+
+        The rounds between are a session: the refiner answers as it does in use,
+        in evaluation mode, and nothing that it answers here is learnt from.
+        """
+        rounds = self._rounds(epoch, step)
+        if rounds == 1:
+            return prompt
+        with evaluating(self._refiner), torch.no_grad():
+            features = self._refiner.encode(batch.image)
+            for number in range(2, rounds + 1):
+                answer = self._refiner.refine(features, prompt).float()
+                before = prompt.hints[:, 0].to(torch.int8).cpu().numpy()
+                hints = self._more(answer, batch, epoch, step, before=before, number=number)
+                prompt = self._prompt(prompt.initial, hints, previous=answer)
+        # Older versions of torch use again, with gradients, what autocast has cast without.
+        torch.clear_autocast_cache()
+        return prompt
+
+    def _more(
         self,
-        predictions: NDArray[np.bool_],
-        lines: NDArray[np.bool_],
-        roi: NDArray[np.bool_],
+        answer: Tensor,
+        batch: Batch,
         epoch: int,
         step: int,
-        first: int,
+        *,
+        before: NDArray[np.int8],
+        number: int,
     ) -> NDArray[np.int8]:
-        """Return the hint maps of a batch, shape (B, P, P); each patch draws on its own."""
-        patches = enumerate(zip(predictions, lines, roi, strict=True), start=first)
-        return np.stack([self._drawer.hints(*masks, epoch, step, at) for at, masks in patches])
+        """Return all hints of a batch, shape (B, P, P), after a stroke on each answer."""
+        masks = (self._mask(answer), *batch_masks(batch))
+        if self._pool is None:
+            return self._drawer.batch(
+                *masks, epoch, step, batch.first, before=before, number=number
+            )
+        return self._pool.draw(*masks, epoch, step, batch.first, before=before, number=number)()
+
+    def _rounds(self, epoch: int, step: int) -> int:
+        """Return how many rounds a step has: the same number in every process."""
+        most = self._config.rounds
+        return int(stream(self._seed, "rounds", epoch, step).integers(1, most + 1))
+
+    def _prompt(
+        self, initial: Tensor, hints: NDArray[np.int8], previous: Tensor | None = None
+    ) -> Prompt:
+        on_device = torch.from_numpy(hints)[:, None].to(initial.device, dtype=initial.dtype)
+        return Prompt(initial, on_device, previous=initial if previous is None else previous)
+
+    def _mask(self, logits: Tensor) -> NDArray[np.bool_]:
+        mask: NDArray[np.bool_] = (logits[:, 0] > self._cut).cpu().numpy()
+        return mask
 
     def validate(self, announce: Announce) -> dict[str, float]:
         """Return relative gain and scores, averaged over passes with the same strokes each time."""

@@ -45,6 +45,31 @@ def test_any_architecture_and_encoder_gives_one_logit_per_pixel(config):
     assert (network.config, network.channels) == (config, 3)
 
 
+FREE_DEPTH = ("deeplabv3", "deeplabv3plus", "fpn", "linknet", "pan", "pspnet", "segformer")
+
+
+@pytest.mark.parametrize("depth", [3, 4, 5])
+@pytest.mark.parametrize("architecture", FREE_DEPTH)
+def test_every_multiple_of_32_and_every_depth_gives_an_answer_as_large(architecture, depth):
+    config = NetworkConfig(architecture=architecture, encoder="tu-resnet10t", encoder_depth=depth)
+    network = build_network(config, 1).eval()
+    for height, width in ((32, 64), (96, 64), (160, 192)):
+        with torch.no_grad():
+            assert network(torch.zeros(1, 1, height, width)).shape == (1, 1, height, width)
+
+
+def test_a_pan_answers_to_small_images_as_to_the_same_with_empty_margins():
+    config = NetworkConfig(architecture="pan", encoder="tu-resnet10t")
+    network = build_network(config, 1).eval()
+    image = torch.randn(2, 1, 64, 160, generator=torch.Generator().manual_seed(0))
+    framed = torch.zeros(2, 1, 128, 160)
+    framed[..., :64, :] = image
+    with torch.no_grad():
+        assert torch.equal(network(image), network(framed)[..., :64, :])
+        network.fast = lambda image: image + 1
+        assert torch.equal(network(image), image + 1)
+
+
 def test_an_unknown_architecture_is_refused_with_a_suggestion():
     message = (
         r"no architecture named 'unett'\. Did you mean 'unet'\? Available: .*manet, .*upernet\."

@@ -1,15 +1,19 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
-from linerefine.config import NetworkConfig, Options
+import linerefine.refiners.unet as unet_module
+from linerefine.config import EncoderConfig, NetworkConfig, Options
 from linerefine.geometry.hints import apply_hints
 from linerefine.refiners.base import Prompt
+from linerefine.refiners.encoding import encode_hints
 from linerefine.refiners.manual import Manual
-from linerefine.refiners.options import UNetOptions
-from linerefine.refiners.unet import UNetRefiner
+from linerefine.refiners.options import DeepLabOptions, PANOptions, UNetOptions
+from linerefine.refiners.unet import PAN, DeepLabV3Plus, UNetRefiner
 
 TINY = NetworkConfig(encoder="tu-resnet10t", encoder_depth=3, decoder_channels=(16, 8, 8))
+ENCODER = EncoderConfig(encoder="tu-resnet10t", encoder_depth=3)
 
 
 def prompt(seed=0, shape=(2, 1, 64, 64)):
@@ -83,6 +87,99 @@ def test_what_is_given_is_left_untouched(unet):
         assert torch.equal(given.hints, copies[1])
 
 
-def test_the_papers_refiner_is_the_default():
-    network = UNetOptions().network
-    assert (network.architecture, network.encoder) == ("unet", "efficientnet-b6")
+@pytest.mark.parametrize("kind", [UNetRefiner, DeepLabV3Plus, PAN])
+def test_the_papers_encoder_is_the_default(kind, monkeypatch):
+    built = []
+    monkeypatch.setattr(unet_module, "build_network", lambda *given: built.append(given) or TINY)
+    kind(channels=2)
+    ((network, channels),) = built
+    assert (network.encoder, network.encoder_depth) == ("efficientnet-b6", 5)
+    assert (network.encoder_weights, network.decoder_channels) == (None, None)
+    assert channels == 4
+
+
+def test_unet_is_the_papers_architecture_and_takes_any_other():
+    assert UNetRefiner(UNetOptions(network=TINY)).network.config.architecture == "unet"
+    other = NetworkConfig(architecture="linknet", encoder="tu-resnet10t", encoder_depth=3)
+    assert UNetRefiner(UNetOptions(network=other)).network.config == other
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "architecture"),
+    [(DeepLabV3Plus, DeepLabOptions, "deeplabv3plus"), (PAN, PANOptions, "pan")],
+)
+def test_others_settle_the_architecture_and_take_the_encoder(kind, options, architecture):
+    refiner = kind(options(network=ENCODER), channels=2)
+    config = refiner.network.config
+    assert config == NetworkConfig(architecture=architecture, **ENCODER.model_dump())
+    assert refiner.network.channels == 4
+    for edge in (32, 64, 160):
+        shape = (2, 1, edge, edge)
+        assert refiner(torch.zeros(2, 2, edge, edge), prompt(shape=shape)).shape == shape
+    with pytest.raises(ValidationError, match="architecture"):
+        options(network={"architecture": "unet"})
+
+
+SMALL = {
+    "unet": lambda **given: UNetRefiner(UNetOptions(network=TINY, **given), channels=2),
+    "pan": lambda **given: PAN(PANOptions(network=ENCODER, **given), channels=2),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("inputs", [["image", "initial"], ["image", "hints"], ["previous"]])
+def test_a_network_sees_its_inputs_and_nothing_else(name, inputs):
+    refiner = SMALL[name](inputs=inputs).eval()
+    image, given = torch.rand(2, 2, 64, 64), prompt()
+    parts = {"image": image, "initial": given.initial, "hints": given.hints}
+    parts["previous"] = torch.randn(2, 1, 64, 64)
+
+    def answer(changed):
+        now = parts | ({changed: -parts[changed]} if changed else {})
+        return refiner(now.pop("image"), Prompt(**now))
+
+    with torch.no_grad():
+        for part in parts:
+            assert torch.equal(answer(part), answer(None)) == (part not in inputs), part
+
+
+def test_inputs_keep_the_order_of_the_channels_however_they_are_listed(monkeypatch):
+    options = UNetOptions(network=TINY, inputs=("previous", "hints", "initial", "image"))
+    refiner = UNetRefiner(options, channels=2)
+    seen = []
+    monkeypatch.setattr(refiner.network, "forward", lambda x: seen.append(x) or x[:, :1])
+    image, given = torch.rand(2, 2, 64, 64), prompt()
+    previous = torch.randn(2, 1, 64, 64)
+    refiner(image, Prompt(given.initial, given.hints, previous))
+    assert torch.equal(seen[0], torch.cat([image, given.initial, given.hints, previous], dim=1))
+    refiner(image, Prompt(given.initial, given.hints, None))
+    assert torch.equal(seen[1][:, -1:], given.initial)
+
+
+@pytest.mark.parametrize("encoding", ["distance", "gaussian"])
+def test_hints_may_be_seen_as_two_channels(encoding, monkeypatch):
+    options = UNetOptions(network=TINY, encoding=encoding, sigma=3, truncation=20)
+    refiner = UNetRefiner(options, channels=2)
+    assert refiner.network.channels == 2 + 1 + 2
+    seen = []
+    monkeypatch.setattr(refiner.network, "forward", lambda x: seen.append(x) or x[:, :1])
+    given = prompt()
+    refiner(torch.zeros(2, 2, 64, 64), given)
+    assert torch.equal(seen[0][:, 3:], encode_hints(given.hints, options))
+
+
+def test_inputs_are_named_once_and_known():
+    with pytest.raises(ValidationError, match="inputs are image, image, expected each at most"):
+        UNetOptions(inputs=("image", "image"))
+    for wrong in ({"inputs": ()}, {"inputs": ("target",)}, {"sigma": 0}, {"truncation": 0}):
+        with pytest.raises(ValidationError):
+            UNetOptions(**wrong)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_by_default_there_is_one_answer_to_judge(name):
+    refiner, given = SMALL[name]().eval(), prompt()
+    image = torch.rand(2, 2, 64, 64)
+    with torch.no_grad():
+        (answer,) = refiner.answers(refiner.encode(image), given)
+        assert torch.equal(answer, refiner(image, given))

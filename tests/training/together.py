@@ -46,6 +46,25 @@ class PlainRefiner(Refiner):
         return self.body(torch.cat([features, prompt.initial, prompt.hints], dim=1))
 
 
+class SupervisedRefiner(Refiner):
+    """Corrects its previous answer twice, and is judged both times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1))
+
+    def refine(self, features: Any, prompt: Prompt) -> torch.Tensor:
+        return self.answers(features, prompt)[-1]
+
+    def answers(self, features: Any, prompt: Prompt) -> list[torch.Tensor]:
+        found, answer = [], prompt.previous
+        for _ in range(2):
+            stacked = torch.cat([features, prompt.initial, prompt.hints, answer], dim=1)
+            answer = answer + self.body(stacked)
+            found.append(answer)
+        return found
+
+
 def plain_segmenter() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1))
 
@@ -89,12 +108,14 @@ def train_segmenter(
     )
 
 
-def train_refiner(folder: Path, module: Refiner, group: Group = ALONE) -> FitResult:
+def train_refiner(
+    folder: Path, module: Refiner, group: Group = ALONE, **settings: Any
+) -> FitResult:
     return fit_refiner(
         module,
         seeded(plain_segmenter),
         *sets(),
-        CONFIG.model_copy(update={"strokes_per_patch": 2}),
+        CONFIG.model_copy(update={"strokes_per_patch": 2, **settings}),
         name="plain",
         simulator=Longest(),
         metric=IoU(),
@@ -109,14 +130,16 @@ def train_refiner(folder: Path, module: Refiner, group: Group = ALONE) -> FitRes
 def train_all(folder: Path, group: Group) -> None:
     """Train everything and keep what every process ends with."""
     plain, usual, refiner = seeded(plain_segmenter), seeded(usual_segmenter), seeded(PlainRefiner)
-    begun = seeded(plain_segmenter)
+    begun, rounds = seeded(plain_segmenter), seeded(SupervisedRefiner)
     train_segmenter(folder / "plain", plain, group)
     train_segmenter(folder / "begun", begun, group)
     train_segmenter(folder / "usual", usual, group)
     train_refiner(folder / "refiner", refiner, group)
+    train_refiner(folder / "rounds", rounds, group, rounds=3, loss="soft_cldice_bce", workers=1)
     again = seeded(plain_segmenter)
     train_segmenter(folder / "plain", again, group)
-    modules = {"plain": plain, "begun": begun, "usual": usual, "refiner": refiner, "again": again}
+    modules = {"plain": plain, "begun": begun, "usual": usual, "refiner": refiner}
+    modules |= {"rounds": rounds, "again": again}
     weights = {name: module.state_dict() for name, module in modules.items()}
     torch.save(weights, folder / f"{group.rank}.pt")
 

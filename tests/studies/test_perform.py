@@ -1,0 +1,104 @@
+"""A study is trained once and used under every protocol."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import linerefine as lr
+from linerefine import builtin
+from linerefine.registry import Registry
+from linerefine.studies.perform import perform, settings
+
+from .conftest import STUDY, DrawnPlugin, performed
+
+
+def test_variants_are_the_experiments_refiner_but_for_what_they_change(tiny):
+    paper = tiny.configs["paper"]
+    both, adding = paper.refiners
+    assert (both.key, adding.key) == ("both", "adding")
+    assert both.name == adding.name == "unet"
+    assert both.options == adding.options
+    assert adding.operations == ("add",)
+
+
+def test_each_protocol_has_its_rules_and_its_folder(tiny):
+    paper, independent = (tiny.configs[name] for name in ("paper", "independent"))
+    assert (paper.protocol, paper.session.placement) == ("paper", "grid")
+    assert (independent.protocol, independent.evaluation.loop) == ("independent", "independent")
+    assert [call.folder.name for call in tiny.calls] == ["paper", "independent"]
+    assert all(call.labels == {"study": "tiny"} for call in tiny.calls)
+
+
+def test_independent_runs_have_a_person_without_a_refiner(tiny):
+    assert [part.key for part in tiny.configs["paper"].refiners] == ["both", "adding"]
+    names = [part.key for part in tiny.configs["independent"].refiners]
+    assert names == ["both", "adding", "manual"]
+
+
+def test_networks_are_trained_once(tiny):
+    first, second = tiny.calls
+    assert first.config.segmenter.checkpoint is None
+    checkpoints = first.folder / "checkpoints"
+    assert second.config.segmenter.checkpoint == str(checkpoints / "segmenter.safetensors")
+    both, adding, manual = second.config.refiners
+    assert both.weights == str(checkpoints / "both.safetensors")
+    assert (adding.weights, manual.weights) == ("both", None)
+    assert not (checkpoints / "adding.safetensors").exists()
+    assert not list((second.folder / "checkpoints").glob("*.safetensors"))
+    assert second.config.evaluation.patch_passes == 0
+
+
+def test_what_a_variant_may_do_holds_in_its_sessions(tiny):
+    for result in tiny.outcome.results.values():
+        adding = result.rounds[result.rounds["refiner"] == "adding"]
+        assert set(adding["operation"].dropna()) == {"add"}
+
+
+def test_networks_of_an_earlier_study_are_used(tiny, tmp_path):
+    again = performed(tmp_path, networks=tiny.outcome.folder)
+    trained = tiny.outcome.folder / "paper" / "checkpoints" / "both.safetensors"
+    assert again.calls[0].config.refiners[0].weights == str(trained)
+    ours, theirs = again.outcome.first.rounds, tiny.outcome.first.rounds
+    pd.testing.assert_series_equal(ours["refined_pfm"], theirs["refined_pfm"])
+
+
+def test_a_folder_without_networks_is_refused(tiny, tmp_path):
+    with pytest.raises(lr.RunError, match=r"holds no trained networks; expected a run folder"):
+        perform(
+            STUDY,
+            tiny.outcome.experiment,
+            tiny.configs,
+            tmp_path / "out",
+            tiny.outcome.registry,
+            lambda *_: pytest.fail("nothing is to be run"),
+            networks=tmp_path,
+        )
+
+
+def test_profiles_and_settings_are_laid_over_the_experiment():
+    registry = Registry([builtin, DrawnPlugin()])
+    chosen = settings(registry, STUDY, "drawn", {"profile": "slow", "device": "cpu"})
+    assert chosen["paper"].evaluation.repeats == 9
+    set_ = {"profile": "slow", "device": "cpu", "sets": ("evaluation.repeats=1",)}
+    assert settings(registry, STUDY, "drawn", set_)["paper"].evaluation.repeats == 1
+
+
+def test_a_protocol_cannot_be_chosen_for_a_study():
+    registry = Registry([builtin, DrawnPlugin()])
+    with pytest.raises(lr.ConfigError, match=r"study tiny runs by the protocols paper, indep"):
+        settings(registry, STUDY, "drawn", {"sets": ("protocol=paper",)})
+
+
+def test_a_variant_of_another_refiner_does_not_take_over_options():
+    other = lr.Study(
+        "other",
+        "s",
+        "nowhere",
+        "drawn",
+        ("patches",),
+        variants=(lr.Variant("by_hand", {"name": "manual"}),),
+    )
+    registry = Registry([builtin, DrawnPlugin()])
+    (refiner,) = settings(registry, other, "drawn", {"device": "cpu"})["paper"].refiners
+    assert (refiner.name, refiner.label, refiner.options) == ("manual", "by_hand", {})
