@@ -353,8 +353,8 @@ class TestScore:
             "mine against theirs",
             "name   betti0   cldice",
             "empty       -        -",
-            "line    0.000  100.0 %",
-            "mean    0.000  100.0 %",
+            "line        0  100.0 %",
+            "mean        0  100.0 %",
             "Undefined and left out of the mean, of 2: betti0 in 1, cldice in 1.",
         ]
 

@@ -402,7 +402,7 @@ def test_metric_check_finds_in_a_metric_of_whole_masks(message):
 
 def test_metric_check_finds_an_additive_metric_that_is_blind_to_one_side():
     with pytest.raises(AssertionError, match="check the formula and `higher_is_better`"):
-        check_metric(Counting(areas, excess))
+        check_metric(Counting(lambda p, t: areas(p, t)[:2], lambda a, b: excess(a, b, 1)))
 
 
 @pytest.mark.parametrize("message", BROKEN_METRICS)
