@@ -112,8 +112,12 @@ class RunResult:
         ``rounds.parquet``): columns ``refiner``, ``repeat``, ``image``,
         ``round`` (0 is the state before any stroke), ``operation``,
         ``half_width``, ``effort`` (hinted pixels so far), ``stroke_length``
-        (pixels so far), ``tile_row``, ``tile_col``, ``manual_<metric>``,
-        ``refined_<metric>``, ``relative_gain``, and ``seconds_<part>``.
+        (pixels so far), ``tile_row``, ``tile_col``, ``regret`` (pixels that
+        nobody touched and that became wrong), ``repaired`` (that became
+        right), ``compliance`` (share of the stroke in which the refiner agrees
+        by itself), ``manual_<metric>``, ``refined_<metric>``,
+        ``relative_gain`` (after the same strokes, whatever the loop), and
+        ``seconds_<part>``. See `linerefine.types.Round` for what they count.
     patches : pandas.DataFrame
         One row per refiner and pass over the test patches after one stroke
         each: ``refiner``, ``pass``, ``initial_<metric>``, ``manual_<metric>``,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -189,6 +190,16 @@ class Round:
         ``network`` (the refiner), ``merge`` (its answer into the image),
         ``score``, and ``log`` (keeping the stroke, and the observers of the
         round before). Tiles asked together are booked where they were asked.
+    regret : int or None
+        Pixels inside the ROI that were right in the refined mask before,
+        carry no hint, this stroke's included, and are wrong after. None for
+        round 0, and in tables from before this was counted.
+    repaired : int or None
+        The reverse: pixels without a hint that were wrong and are right.
+    compliance : float
+        Share of the stroke's pixels inside the ROI in which the refiner's
+        merged answer, before strokes are pasted, agrees with the stroke; nan
+        if it marks none there, or nobody counted.
     """
 
     index: int
@@ -199,3 +210,6 @@ class Round:
     manual: Mapping[str, float]
     refined: Mapping[str, float]
     seconds: Mapping[str, float]
+    regret: int | None = None
+    repaired: int | None = None
+    compliance: float = math.nan

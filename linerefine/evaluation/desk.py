@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linerefine.evaluation.changes import Flips
+from linerefine.evaluation.options import Option
 from linerefine.evaluation.scores import TileScore
+from linerefine.evaluation.task import Task
 from linerefine.geometry.tiles import tile_grid
 from linerefine.interfaces import Metric
 from linerefine.samples import Target
@@ -56,7 +58,7 @@ class Place:
 
 
 class Desk:
-    """A queue of tiles by the score of their manual prediction, lowest first.
+    """A queue of tiles by the score of one of their two predictions, lowest first.
 
     Parameters
     ----------
@@ -71,6 +73,10 @@ class Desk:
         Spawns one stream per tile.
     skip_empty : bool
         Leave out tiles without target lines, as the authors' code does.
+    by : {"manual", "refined"}
+        Which prediction's score decides.
+    recalls : bool
+        Whether a tile that was taken off comes back when that prediction of it changes.
     """
 
     def __init__(
@@ -82,8 +88,12 @@ class Desk:
         size: int,
         rng: np.random.Generator,
         skip_empty: bool,
+        by: Literal["manual", "refined"] = "manual",
+        recalls: bool = False,
     ) -> None:
         self._size = size
+        self._by: Literal["manual", "refined"] = by
+        self._recalls = recalls
         tiles = [
             tile.clipped(session.shape) for tile in tile_grid(session.shape, size, inside=False)
         ]
@@ -98,6 +108,20 @@ class Desk:
             place = Place(len(self._places), tile, score, stream, manual, refined)
             self._places[tile.top // size, tile.left // size] = place
             self.put_back(place)
+
+    @classmethod
+    def of(cls, task: Task, *, by: Literal["manual", "refined"], recalls: bool = False) -> Self:
+        """Return the desk of a task before anything is drawn."""
+        return cls(
+            task.session,
+            task.target,
+            task.metric,
+            size=task.session.config.crop,
+            rng=task.rng,
+            skip_empty=task.config.empty_tiles == "skip",
+            by=by,
+            recalls=recalls,
+        )
 
     def worst(self) -> Place | None:
         """Take the tile with the lowest score off the desk; None if it is empty."""
@@ -117,18 +141,19 @@ class Desk:
         """Lay a tile on the desk, where its score says."""
         place.version += 1
         place.is_waiting = True
-        value = place.score.order(place.manual)
+        value = place.score.order(place.manual if self._by == "manual" else place.refined)
         heapq.heappush(self._queue, (value, place.index, place.version, place))
 
-    def update(self, box: Tile, manual: Flips, refined: Flips) -> None:
-        """Take note of pixels that changed inside a rectangle."""
-        for place in self._touching(box):
-            place.refined = place.score.shifted(place.refined, refined.within(place.tile))
-            flips = manual.within(place.tile)
-            if len(flips.rows) == 0:
-                continue
-            place.manual = place.score.shifted(place.manual, flips)
-            if place.is_waiting:
+    def update(self, option: Option) -> None:
+        """Take note of what drawing a stroke changes."""
+        for place in self._touching(option.update.box):
+            manual, refined = (
+                flips.within(place.tile) for flips in (option.manual, option.refined)
+            )
+            place.manual = place.score.shifted(place.manual, manual)
+            place.refined = place.score.shifted(place.refined, refined)
+            decisive = manual if self._by == "manual" else refined
+            if len(decisive.rows) and (place.is_waiting or self._recalls):
                 self.put_back(place)
 
     def _touching(self, box: Tile) -> Iterator[Place]:

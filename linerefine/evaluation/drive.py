@@ -1,34 +1,36 @@
-"""A simulated person works on one image until nothing improves or the budget is spent.
+"""A simulated person works on one image until nothing is left to do or the budget is spent.
 
-In words (paper, section 5; the authors' loop is one setting of this one):
-
-1. The desk holds the tiles of the image, the lowest manual score on top.
-2. Take the top tile; ask the simulator for an erase stroke and an add stroke.
-3. Preview both; keep the one after which the refined tile scores higher.
-4. If pasting it improves the manual tile too, apply it, score the image from
-   what changed, and put the tile back; else the tile is retired after
-   ``config.attempts`` such failures.
+Two kinds of person: `linerefine.evaluation.shared`, as in the paper, and
+`linerefine.evaluation.independent`, who knows the target with their eyes only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from time import perf_counter
 
 import numpy as np
 
 from linerefine.config import EvaluationConfig
-from linerefine.evaluation.clock import Clock
-from linerefine.evaluation.desk import Desk, Place
-from linerefine.evaluation.proposals import Option, Proposals
-from linerefine.evaluation.scores import ImageScores, by_additivity, scored_at_both_ends
+from linerefine.evaluation.independent import independent_rounds
+from linerefine.evaluation.ledger import Ledger
+from linerefine.evaluation.scores import by_additivity, scored_at_both_ends
+from linerefine.evaluation.shared import shared_rounds
+from linerefine.evaluation.task import Task
 from linerefine.interfaces import Metric, UserSimulator
 from linerefine.samples import Target
 from linerefine.session import RefinementSession
-from linerefine.types import Round, Stroke
+from linerefine.types import Operation, Round
 
 __all__ = ["DriveResult", "drive"]
+
+_LOOPS: Mapping[str, Callable[[Task, Ledger], Iterator[Round]]] = {
+    "shared": shared_rounds,
+    "independent": independent_rounds,
+}
+_ENDS = {"shared": "nothing left to improve", "independent": "nothing left to draw"}
 
 
 @dataclass(frozen=True)
@@ -39,32 +41,6 @@ class DriveResult:
     reason: str
 
 
-@dataclass
-class _Ledger:
-    """Scores, effort and time of one session so far."""
-
-    manual: ImageScores
-    refined: ImageScores
-    clock: Clock = field(default_factory=Clock)
-    effort: int = 0
-    length: float = 0.0
-
-    def note(self, option: Option, hinted: int) -> None:
-        self.effort += hinted
-        self.length += option.stroke.length
-        self.manual.update(option.manual)
-        self.refined.update(option.refined)
-
-    def book(self, index: int, place: Place | None, stroke: Stroke | None) -> Round:
-        started = perf_counter()
-        manual, refined = self.manual.scores, self.refined.scores
-        self.clock.lap("score", started)
-        tile = None if place is None else place.tile
-        return Round(
-            index, tile, stroke, self.effort, self.length, manual, refined, self.clock.read()
-        )
-
-
 def drive(
     session: RefinementSession,
     target: Target,
@@ -73,6 +49,7 @@ def drive(
     *,
     metrics: Mapping[str, Metric],
     rng: np.random.Generator,
+    operations: frozenset[Operation] = frozenset(Operation),
     lockstep: int = 1,
     on_round: Callable[[Round], None] = lambda _: None,
 ) -> DriveResult:
@@ -87,16 +64,19 @@ def drive(
     simulator : UserSimulator
         Prepared.
     config : EvaluationConfig
-        Budget, attempts, and whether empty tiles are worked on.
+        Loop, budget, attempts, and whether empty tiles are worked on.
     metrics : mapping of str to Metric
         The first one steers. Those that are not additive are scored in round 0
         and in the last round only; rounds are then told one round later.
     rng : numpy.random.Generator
         The only source of chance.
+    operations : frozenset of Operation
+        What the person may do in this session (paper, Table 2).
     lockstep : int
         Tiles that are worked on together, in one call of the refiner. The
         rounds are the same for any number, as far as the refiner's answer to
-        a crop does not depend on what else is in the batch.
+        a crop does not depend on what else is in the batch. The independent
+        loop takes one tile at a time whatever this says.
     on_round : callable
         Called with every `Round` as it ends, round 0 included.
 
@@ -105,21 +85,11 @@ def drive(
     result : DriveResult
     """
     metrics, others = by_additivity(metrics)
-    desk = Desk(
-        session,
-        target,
-        next(iter(metrics.values())),
-        size=session.config.crop,
-        rng=rng,
-        skip_empty=config.empty_tiles == "skip",
-    )
-    ledger = _Ledger(
-        ImageScores(session.manual_mask, target, metrics),
-        ImageScores(session.mask, target, metrics),
-    )
-    proposals = Proposals(session, simulator, desk, lockstep, ledger.clock)
-    rounds = []
-    played = _rounds(session, config, desk, proposals, ledger)
+    metric = next(iter(metrics.values()))
+    task = Task(session, target, simulator, operations, config, metric, rng, lockstep)
+    ledger = Ledger(session, target, metrics)
+    rounds: list[Round] = []
+    played = chain([ledger.begin()], _LOOPS[config.loop](task, ledger))
     for round_ in scored_at_both_ends(played, session, target, others, config.budget):
         rounds.append(round_)
         started = perf_counter()
@@ -127,56 +97,4 @@ def drive(
         ledger.clock.lap("log", started)
         if round_.index == config.budget:
             return DriveResult(tuple(rounds), "budget spent")
-    return DriveResult(tuple(rounds), "nothing left to improve")
-
-
-def _rounds(
-    session: RefinementSession,
-    config: EvaluationConfig,
-    desk: Desk,
-    proposals: Proposals,
-    ledger: _Ledger,
-) -> Iterator[Round]:
-    yield ledger.book(0, None, None)
-    index = 0
-    while (place := desk.worst()) is not None:
-        option = _choose(place, proposals.take(place), ledger.clock)
-        if option is None:
-            place.failures += 1
-            if place.failures < config.attempts:
-                desk.put_back(place)
-            continue
-        index += 1
-        place.failures = 0
-        _apply(option, session, desk, ledger)
-        proposals.forget(option.update.box)
-        desk.put_back(place)
-        yield ledger.book(index, place, option.stroke)
-
-
-def _choose(place: Place, options: Sequence[Option], clock: Clock) -> Option | None:
-    """Return the better option for the refined tile if it also helps the manual one."""
-    if not options:
-        return None
-    started = perf_counter()
-    score = place.score
-    values = [
-        score.order(score.shifted(place.refined, option.refined.within(place.tile)))
-        for option in options
-    ]
-    best = options[max(range(len(options)), key=values.__getitem__)]
-    improved = score.shifted(place.manual, best.manual.within(place.tile))
-    is_better = score.order(improved) > score.order(place.manual)
-    clock.lap("score", started)
-    return best if is_better else None
-
-
-def _apply(option: Option, session: RefinementSession, desk: Desk, ledger: _Ledger) -> None:
-    started, box, marked = perf_counter(), option.update.box, option.update.marked
-    hinted = np.count_nonzero(session.hints[marked.index])
-    session.apply(option.stroke)
-    hinted = np.count_nonzero(session.hints[marked.index]) - hinted
-    now = ledger.clock.lap("log", started)
-    ledger.note(option, int(hinted))
-    desk.update(box, option.manual, option.refined)
-    ledger.clock.lap("score", now)
+    return DriveResult(tuple(rounds), _ENDS[config.loop])

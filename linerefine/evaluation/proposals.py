@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
-from linerefine.evaluation.changes import Flips
 from linerefine.evaluation.clock import Clock
 from linerefine.evaluation.desk import Desk, Place
-from linerefine.interfaces import UserSimulator
-from linerefine.session import RefinementSession, Update
+from linerefine.evaluation.options import Option, options_of
+from linerefine.evaluation.task import Task
 from linerefine.types import Operation, Stroke, Tile
 
-__all__ = ["Option", "Proposals"]
-
-
-@dataclass(frozen=True, eq=False)
-class Option:
-    """A stroke, what it would change, and which pixels of both masks that flips."""
-
-    stroke: Stroke
-    update: Update
-    manual: Flips
-    refined: Flips
+__all__ = ["Proposals"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,31 +36,25 @@ class Proposals:
 
     Parameters
     ----------
-    session : RefinementSession
-    simulator : UserSimulator
+    task : Task
+        ``lockstep`` tiles are asked for at a time; 1 asks for the one that is due.
     desk : Desk
-    together : int
-        Tiles asked for at a time; 1 asks for the one that is due.
     clock : Clock
     """
 
-    def __init__(
-        self,
-        session: RefinementSession,
-        simulator: UserSimulator,
-        desk: Desk,
-        together: int,
-        clock: Clock,
-    ) -> None:
-        self._session = session
-        self._simulator = simulator
+    def __init__(self, task: Task, desk: Desk, clock: Clock) -> None:
+        self._session = task.session
+        self._simulator = task.simulator
+        # Ties go to erase, as the authors'.
+        order = (Operation.ERASE, Operation.ADD)
+        self._operations = [operation for operation in order if operation in task.operations]
         self._desk = desk
-        self._together = together
+        self._together = task.lockstep
         self._clock = clock
         self._waiting: dict[Place, _Proposal] = {}
 
     def take(self, place: Place) -> tuple[Option, ...]:
-        """Return what could be drawn in a tile: an erase and an add stroke, either may lack."""
+        """Return what could be drawn in a tile: an erase and an add stroke, each may lack."""
         if place not in self._waiting:
             ahead = self._desk.next(self._together - 1) if self._together > 1 else []
             self._make([place, *(other for other in ahead if other not in self._waiting)])
@@ -92,14 +73,16 @@ class Proposals:
         chances = [place.rng.bit_generator.state for place in places]
         strokes = [self._strokes(place) for place in places]
         self._clock.lap("simulate", started)
-        options = iter(self._options([stroke for each in strokes for stroke in each]))
+        asked = [stroke for each in strokes for stroke in each]
+        batch = 1 if self._together == 1 else max(len(asked), 1)
+        options = iter(options_of(self._session, asked, batch=batch, clock=self._clock))
         for place, drawn, chance in zip(places, strokes, chances, strict=True):
             self._waiting[place] = _Proposal(tuple(next(options) for _ in drawn), chance)
 
     def _strokes(self, place: Place) -> list[Stroke]:
         session, tile = self._session, place.tile
         strokes = []
-        for operation in (Operation.ERASE, Operation.ADD):  # ties go to erase, as the authors'
+        for operation in self._operations:
             stroke = self._simulator.next_stroke(
                 session.mask[tile.index],
                 place.score.target,
@@ -110,24 +93,3 @@ class Proposals:
             if stroke is not None:
                 strokes.append(stroke.shifted(tile.top, tile.left))
         return strokes
-
-    def _options(self, strokes: Sequence[Stroke]) -> Iterable[Option]:
-        started, before = perf_counter(), self._session.seconds
-        batch = 1 if self._together == 1 else len(strokes)
-        updates = self._session.preview(strokes, batch=max(batch, 1))
-        network = self._session.seconds - before
-        self._clock.add("network", network)
-        now = self._clock.lap("merge", started + network)
-        options = [self._option(*pair) for pair in zip(strokes, updates, strict=True)]
-        self._clock.lap("score", now)
-        return options
-
-    def _option(self, stroke: Stroke, update: Update) -> Option:
-        box, marked = update.box, update.marked
-        refined = Flips.between(self._session.mask[box.index], update.mask, box)
-        # Pasting a stroke changes the manual mask under the stroke and nowhere else.
-        before = self._session.manual_mask[marked.index]
-        after = update.manual[marked.within(box).index]
-        return Option(
-            stroke, update, Flips.between(before, np.ascontiguousarray(after), marked), refined
-        )

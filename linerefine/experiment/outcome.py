@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from linerefine.cache import atomic_write
-from linerefine.evaluation.summary import session_table, summarise_sessions
+from linerefine.evaluation.sessions import by_hand
+from linerefine.evaluation.summary import summarise_sessions
+from linerefine.evaluation.tables import session_tables
 from linerefine.events import ArtifactWritten
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.networks import first_prediction, fit_result
@@ -58,7 +60,14 @@ def summarise(
     patches: pd.DataFrame,
 ) -> dict[str, Any]:
     """Return the content of ``summary.json``."""
-    sessions = summarise_sessions(rounds, bench.steering)
+    evaluation = bench.config.evaluation
+    sessions = summarise_sessions(
+        rounds,
+        bench.steering,
+        loop=evaluation.loop,
+        budget=evaluation.budget,
+        manual=by_hand(bench.config.refiners),
+    )
     on_patches = summarise_patches(patches)
     networks = ("segmenter", *(part.key for part in bench.config.refiners))
     fits = {name: fit for name in networks if (fit := fit_result(bench, name)) is not None}
@@ -98,7 +107,8 @@ def report(bench: Bench, experiment: Experiment, result: RunResult) -> Report:
     tables = [_first_table(bench, result)]
     for name, numbers in result.summary["refiners"].items():
         if "images" in numbers:
-            tables.append(session_table(name, numbers, bench.steering))
+            loop = bench.config.evaluation.loop
+            tables += session_tables(name, numbers, bench.steering, loop=loop)
     if experiment.score_sheet is not None:
         tables += experiment.score_sheet(result).tables
     return Report(tuple(tables))

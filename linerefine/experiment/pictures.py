@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from linerefine.cache import atomic_write
-from linerefine.evaluation.summary import session_numbers
+from linerefine.evaluation.sessions import by_hand, session_summary
 from linerefine.events import ArtifactWritten, SessionKey
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.networks import fit_result
@@ -64,13 +64,13 @@ def _curves(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[str, 
     yield "workload", figures.workload(rounds, metric=metric, label=label)
     yield "gain-bands", bands.gain_bands(rounds, label=label)
     yield "score-bands", bands.score_bands(rounds, metric=metric, loop=loop, label=label)
-    by_hand = next((part.key for part in bench.config.refiners if part.name == "manual"), None)
+    manual = by_hand(bench.config.refiners)
     if loop == "shared":
         yield "effort", bars.effort_bars(rounds, metric=metric, label=label)
-    elif by_hand is not None:
+    elif manual in set(rounds["refiner"]):
         yield (
             "effort",
-            bars.effort_bars(rounds, metric=metric, loop=loop, by_hand=by_hand, label=label),
+            bars.effort_bars(rounds, metric=metric, loop=loop, by_hand=manual, label=label),
         )
 
 
@@ -145,8 +145,17 @@ def _said(bench: Bench, result: RunResult, refiner: str, image: str, which: str)
     session = rounds[
         (rounds["refiner"] == refiner) & (rounds["image"] == image) & (rounds["repeat"] == 0)
     ].sort_values("round")
-    numbers = session_numbers(session, bench.steering)
-    last = session.iloc[-1]
+    evaluation, last = bench.config.evaluation, session.iloc[-1]
+    of_image = rounds[rounds["image"] == image]
+    sessions = session_summary(
+        of_image,
+        bench.steering,
+        loop=evaluation.loop,
+        budget=evaluation.budget,
+        manual=by_hand(bench.config.refiners),
+    )
+    is_shown = (sessions["refiner"] == refiner) & (sessions["repeat"] == 0)
+    numbers = sessions[is_shown].iloc[0]
     metric = style.metric_title(bench.steering)
     parts = [
         f"{which}: {image}" if which else image,

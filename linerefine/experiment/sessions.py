@@ -12,10 +12,10 @@ import pandas as pd
 from linerefine.cache import atomic_write
 from linerefine.chance import stream
 from linerefine.evaluation.drive import drive
-from linerefine.evaluation.summary import session_numbers
+from linerefine.evaluation.numbers import session_numbers
 from linerefine.events import RoundFinished, SessionFinished, SessionKey, SessionStarted
 from linerefine.experiment.bench import Bench
-from linerefine.experiment.stored import stored_prediction, stored_refiner
+from linerefine.experiment.stored import refiner_named, stored_prediction, stored_refiner
 from linerefine.refiners.base import Refiner
 from linerefine.samples import Sample
 from linerefine.session import RefinementSession
@@ -73,6 +73,7 @@ def play(bench: Bench, key: SessionKey, refiner: Refiner, sample: Sample) -> Pla
             metrics=bench.metrics,
             # The same chance for every refiner, so that they are compared on equal terms.
             rng=stream(bench.config.seed, "session", key.repeat, key.image),
+            operations=_operations(bench, key.refiner),
             lockstep=_lockstep(bench),
             on_round=lambda round_: bench.notify(RoundFinished(key, round_)),
         )
@@ -104,6 +105,12 @@ def book(bench: Bench, played: Played) -> None:
         _keep_masks(bench, played.key, *played.masks)
     table.write_session(bench.folder.rounds, played.key, played.rounds, bench.steering)
     _finish(bench, played.key, played.rounds, played.reason)
+
+
+def _operations(bench: Bench, refiner: str) -> frozenset[Operation]:
+    """Return what the person may do in the sessions of a refiner."""
+    named = refiner_named(bench, refiner).operations
+    return frozenset(Operation[operation.upper()] for operation in named)
 
 
 def _lockstep(bench: Bench) -> int:
@@ -146,7 +153,8 @@ def announce_rounds(bench: Bench, key: SessionKey, rounds: Sequence[Round]) -> N
 
 
 def _finish(bench: Bench, key: SessionKey, rounds: Sequence[Round], reason: str) -> None:
-    numbers = session_numbers(table.session_frame(key, rounds, bench.steering), bench.steering)
+    evaluation, frame = bench.config.evaluation, table.session_frame(key, rounds, bench.steering)
+    numbers = session_numbers(frame, bench.steering, loop=evaluation.loop, budget=evaluation.budget)
     bench.notify(SessionFinished(key, len(rounds) - 1, reason, numbers))
 
 

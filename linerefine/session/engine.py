@@ -129,8 +129,9 @@ class RefinementSession:
         self._initial = _owned(initial)
         self._logits = np.array(self._initial)
         self._hints: HintMap = np.zeros(self.shape, dtype=np.int8)
-        self._cut = math.log(self.config.threshold / (1 - self.config.threshold))
-        self._mask: Mask = self._initial > self._cut
+        self.cut = math.log(self.config.threshold / (1 - self.config.threshold))
+        """Log-odds above which a pixel is line."""
+        self._mask: Mask = self._initial > self.cut
         self._manual: Mask = self._mask.copy()
         self._log = StrokeLog()
         self._undo = UndoStore()
@@ -243,7 +244,7 @@ class RefinementSession:
     def _draw_anew(self, box: Tile) -> Update:
         """Work out the state from the strokes that count; return it inside a rectangle."""
         self._logits[:], self._hints[:] = self._initial, 0
-        self._mask[:] = self._manual[:] = self._initial > self._cut
+        self._mask[:] = self._manual[:] = self._initial > self.cut
         self._previews.clear()
         for stroke in self._log.strokes:
             self._advance(stroke)
@@ -268,10 +269,10 @@ class RefinementSession:
         return update
 
     def _update(self, box: Tile, logits: Logits, hints: HintMap, marked: Tile) -> Update:
-        mask = constrain(logits > self._cut, hints)
+        mask = constrain(logits > self.cut, hints)
         # Outside what is marked the manual mask stays what it is.
         manual = self._manual[box.index].copy()
-        new = constrain(self._initial[marked.index] > self._cut, hints[marked.within(box).index])
+        new = constrain(self._initial[marked.index] > self.cut, hints[marked.within(box).index])
         manual[marked.within(box).index] = new
         return Update(box, logits, hints, mask, manual, marked)
 

@@ -62,6 +62,9 @@ _ROUND = {
     "tile_col": pa.int32(),
     "tile_height": pa.int32(),
     "tile_width": pa.int32(),
+    "regret": pa.int64(),
+    "repaired": pa.int64(),
+    "compliance": pa.float64(),
 }
 _PATH = {"stroke_rows": pa.list_(pa.int32()), "stroke_cols": pa.list_(pa.int32())}
 
@@ -274,6 +277,7 @@ def _row(key: SessionKey, round_: Round, metric: str) -> dict[str, Any]:
         row |= {"tile_height": height, "tile_width": width}
     if round_.stroke is not None:
         row |= _stroke_cells(round_.stroke)
+    row |= {"regret": round_.regret, "repaired": round_.repaired, "compliance": round_.compliance}
     row |= {f"manual_{name}": float(value) for name, value in round_.manual.items()}
     row |= {f"refined_{name}": float(value) for name, value in round_.refined.items()}
     row |= {f"seconds_{name}": float(value) for name, value in round_.seconds.items()}
@@ -312,6 +316,10 @@ def _round(row: Mapping[str, Any]) -> Round:
         manual=_with_prefix(row, "manual_"),
         refined=_with_prefix(row, "refined_"),
         seconds=_with_prefix(row, "seconds_"),
+        # Tables from before these were counted lack them.
+        regret=row.get("regret"),
+        repaired=row.get("repaired"),
+        compliance=row.get("compliance", math.nan),
     )
 
 

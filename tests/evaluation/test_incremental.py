@@ -18,7 +18,7 @@ from linerefine.session import RefinementSession
 from linerefine.simulators.longest import Longest, LongestOptions
 from linerefine.testing.drawing import drawn_sample
 from linerefine.testing.plain import PlainSession, plain_drive
-from linerefine.types import Round
+from linerefine.types import Operation, Round
 
 METRICS: dict[str, Metric] = {"pfm": PseudoFMeasure(), "iou": IoU(), "f_measure": FMeasure()}
 
@@ -55,7 +55,12 @@ def scene(seed: int, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, Ta
 
 
 def fast(
-    seed: int, shape: tuple[int, int], config: SessionConfig, work: EvaluationConfig, lockstep: int
+    seed: int,
+    shape: tuple[int, int],
+    config: SessionConfig,
+    work: EvaluationConfig,
+    lockstep: int,
+    operations: frozenset[Operation] = frozenset(Operation),
 ) -> tuple[RefinementSession, tuple[Round, ...]]:
     image, initial, target = scene(seed, shape)
     session = RefinementSession(image, initial, Vote(), config)
@@ -66,6 +71,7 @@ def fast(
         work,
         metrics=METRICS,
         rng=np.random.default_rng(seed),
+        operations=operations,
         lockstep=lockstep,
     )
     return session, result.rounds
@@ -83,6 +89,7 @@ CONFIGS = st.builds(
 )
 WORK = st.builds(
     EvaluationConfig,
+    loop=st.sampled_from(["shared", "independent"]),
     budget=st.just(12),
     attempts=st.integers(1, 3),
     empty_tiles=st.sampled_from(["work", "skip"]),
@@ -90,12 +97,47 @@ WORK = st.builds(
 SHAPES = st.tuples(st.integers(40, 200), st.integers(40, 200))
 
 
-@settings(deadline=None, max_examples=20)
-@given(seed=st.integers(0, 99), shape=SHAPES, config=CONFIGS, work=WORK, lockstep=st.integers(1, 5))
+OPERATIONS = st.sampled_from(
+    [frozenset(Operation), frozenset({Operation.ADD}), frozenset({Operation.ERASE})]
+)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 99),
+    shape=SHAPES,
+    config=CONFIGS,
+    work=WORK,
+    lockstep=st.integers(1, 5),
+    operations=OPERATIONS,
+)
 def test_the_fast_session_equals_plain_recomputation(
-    seed: int, shape: tuple[int, int], config: SessionConfig, work: EvaluationConfig, lockstep: int
+    seed: int,
+    shape: tuple[int, int],
+    config: SessionConfig,
+    work: EvaluationConfig,
+    lockstep: int,
+    operations: frozenset[Operation],
 ) -> None:
-    session, rounds = fast(seed, shape, config, work, lockstep)
+    assert_equals_plain(seed, shape, config, work, lockstep, operations)
+
+
+def test_tiles_that_were_left_come_back_as_plain_recomputation_says() -> None:
+    """A session in which two strokes are drawn in a tile that had been left."""
+    config, work = SessionConfig(crop=64, margin=8), EvaluationConfig(loop="independent")
+    rounds = assert_equals_plain(1, (200, 200), config, work, 1, frozenset(Operation))
+    assert len(rounds) == 56
+
+
+def assert_equals_plain(
+    seed: int,
+    shape: tuple[int, int],
+    config: SessionConfig,
+    work: EvaluationConfig,
+    lockstep: int,
+    operations: frozenset[Operation],
+) -> tuple[Round, ...]:
+    session, rounds = fast(seed, shape, config, work, lockstep, operations)
     image, initial, target = scene(seed, shape)
     plain = PlainSession(image, initial, Vote(), config)
     expected = list(
@@ -106,6 +148,7 @@ def test_the_fast_session_equals_plain_recomputation(
             work,
             metrics=METRICS,
             rng=np.random.default_rng(seed),
+            operations=operations,
         )
     )
     assert len(rounds) == len(expected) + 1
@@ -116,10 +159,14 @@ def test_the_fast_session_equals_plain_recomputation(
         assert got.effort == wanted.effort
         assert got.manual == pytest.approx(wanted.manual, abs=0, nan_ok=True)
         assert got.refined == pytest.approx(wanted.refined, abs=0, nan_ok=True)
+        assert (got.regret, got.repaired) == (wanted.regret, wanted.repaired)
+        assert got.compliance == pytest.approx(wanted.compliance, abs=0, rel=0, nan_ok=True)
+        assert got.stroke.operation in operations
     np.testing.assert_array_equal(session.logits, plain.logits)
     np.testing.assert_array_equal(session.hints, plain.hints)
     np.testing.assert_array_equal(session.mask, plain.mask)
     np.testing.assert_array_equal(session.manual_mask, plain.manual_mask)
+    return rounds
 
 
 @pytest.mark.parametrize("placement", ["stroke", "grid"])

@@ -79,6 +79,7 @@ def fake_rounds(key: SessionKey, count: int | None = None) -> list[Round]:
                 {"pfm": manual, "iou": iou},
                 {"pfm": refined, "iou": iou},
                 {"network": 0.01 * index, "score": 0.002} if index else {},
+                *((2 * index, 30 - index, 1 / index) if index else ()),
             )
         )
     return rounds

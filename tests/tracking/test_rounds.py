@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 import logging
 import math
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +43,7 @@ def as_plain(rounds):
             {k: None if math.isnan(v) else v for k, v in r.manual.items()},
             {k: None if math.isnan(v) else v for k, v in r.refined.items()},
             dict(r.seconds),
+            (r.regret, r.repaired, None if math.isnan(r.compliance) else r.compliance),
         )
         for r in rounds
     ]
@@ -74,9 +77,10 @@ def test_the_frame_has_the_columns_that_the_report_promises(rounds_of):
         *("refiner", "repeat", "image", "round", "operation", "half_width", "effort"),
         *("stroke_length", "tile_row", "tile_col", "manual_pfm", "refined_pfm", "manual_iou"),
         *("relative_gain", "seconds_network", "seconds_score"),
+        *("regret", "repaired", "compliance"),
     ]
     assert set(promised) <= set(frame.columns)
-    for name in ("refiner", "repeat", "round", "tile_row", "effort", "relative_gain"):
+    for name in ("refiner", "repeat", "round", "tile_row", "effort", "regret", "relative_gain"):
         assert f"``{name}``" in RunResult.__doc__
     first, last = frame.iloc[0], frame.iloc[-1]
     assert first["round"] == 0
@@ -85,6 +89,26 @@ def test_the_frame_has_the_columns_that_the_report_promises(rounds_of):
     assert last["tile_col"] == 64 * last["round"]
     assert last["relative_gain"] == pytest.approx(0.08)
     assert len(last["stroke_rows"]) == len(last["stroke_cols"]) == 5
+
+
+def test_a_table_without_consequences_loads_as_not_counted(tmp_path, rounds_of):
+    path = write_session(tmp_path, KEY, rounds_of(KEY), "pfm")
+    table = pq.read_table(path)
+    old = table.drop_columns(["regret", "repaired", "compliance"])
+    mark = json.loads(table.schema.metadata[b"linerefine"]) | {"columns": old.column_names}
+    pq.write_table(
+        old.replace_schema_metadata({b"linerefine": json.dumps(mark).encode()}),
+        path,
+        write_page_checksum=True,
+    )
+    loaded = load_session(tmp_path, KEY)
+    assert {(r.regret, r.repaired) for r in loaded} == {(None, None)}
+    assert all(math.isnan(r.compliance) for r in loaded)
+    new = SessionKey("unet", 0, "mirror 2")
+    write_session(tmp_path, new, rounds_of(new), "pfm")
+    frame = read_sessions(tmp_path)
+    assert frame.loc[frame["repeat"] == 1, "regret"].isna().all()
+    assert frame.loc[(frame["repeat"] == 0) & (frame["round"] > 0), "regret"].notna().all()
 
 
 def test_gain_follows_the_metric_asked_for(rounds_of):

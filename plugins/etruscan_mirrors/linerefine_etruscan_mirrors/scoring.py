@@ -44,6 +44,13 @@ WORKLOAD = (
     "best score, read at the crossing; the paper reads ten strokes before it and counts 'not "
     "reached' as 0."
 )
+INDEPENDENT = (
+    "Simulated annotators, each correcting what they see: the assisted one the refined prediction, "
+    "the manual one (refiner `manual`) their own strokes on the first prediction; no stroke is "
+    "tried or refused by the target. Gain after as many interactions, over the first 200. Workload "
+    "reduction in hinted pixels until the manual annotator's best score; never reached counts "
+    "with the full budget."
+)
 PATCHES = (
     "One stroke on each patch, pixels pooled over all patches; gain is refined over manual score, "
     "minus one; mean and standard deviation over passes."
@@ -114,7 +121,11 @@ def _mirror_table(result: RunResult) -> Table | None:
     if result.rounds.empty:
         return None
     steering, *others = (part.name for part in result.config.metrics)
-    by_metric = {name: summarise_sessions(result.rounds, name) for name in (steering, *others)}
+    loop, budget = result.config.evaluation.loop, result.config.evaluation.budget
+    by_metric = {
+        name: summarise_sessions(result.rounds, name, loop=loop, budget=budget)
+        for name in (steering, *others)
+    }
     rows: list[Mapping[str, Any]] = []
     for refiner, sessions in by_metric[steering].items():
         for image, numbers in sessions["images"].items():
@@ -140,7 +151,7 @@ def _mirror_table(result: RunResult) -> Table | None:
         columns=("refiner", "mirror", *scores, *extra, *gains, "reached", "interactions"),
         rows=tuple(rows),
         percent=frozenset((*scores, *extra, *gains)),
-        note=f"{WORKLOAD} {SIMULATED}",
+        note=INDEPENDENT if loop == "independent" else f"{WORKLOAD} {SIMULATED}",
     )
 
 

@@ -1,0 +1,70 @@
+"""What a stroke did beside what it said: harm, help, and whether the refiner agreed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from linerefine.evaluation.options import Option
+from linerefine.geometry.strokes import mark
+from linerefine.samples import Target
+from linerefine.session import RefinementSession
+from linerefine.types import Operation
+
+__all__ = ["Consequences"]
+
+
+@dataclass(frozen=True)
+class Consequences:
+    """What came of one stroke, as `linerefine.types.Round` holds it.
+
+    Parameters
+    ----------
+    regret : int
+        Pixels that the person never touched and that became wrong.
+    repaired : int
+        Pixels that the person never touched and that became right.
+    compliance : float
+        Share of the stroke's pixels in which the refiner agrees by itself.
+    """
+
+    regret: int
+    repaired: int
+    compliance: float
+
+    @classmethod
+    def of(cls, option: Option, session: RefinementSession, target: Target) -> Consequences:
+        """Return what a stroke that is about to be drawn will do, from its box alone.
+
+        Parameters
+        ----------
+        option : Option
+            The stroke and its update; not drawn yet.
+        session : RefinementSession
+            Whose threshold counts.
+        target : Target
+            Of the whole image.
+        """
+        flips, box = option.refined, option.update.box
+        counts = target.roi[flips.rows, flips.cols] & (
+            option.update.hints[flips.rows - box.top, flips.cols - box.left] == 0
+        )
+        is_right = flips.after == target.mask[flips.rows, flips.cols]
+        return cls(
+            regret=int(np.count_nonzero(counts & ~is_right)),
+            repaired=int(np.count_nonzero(counts & is_right)),
+            compliance=_compliance(option, session, target),
+        )
+
+
+def _compliance(option: Option, session: RefinementSession, target: Target) -> float:
+    tile, pixels = mark(option.stroke, session.shape)
+    counts = pixels & target.roi[tile.index]
+    total = int(np.count_nonzero(counts))
+    if total == 0:
+        return math.nan
+    says_line = option.update.logits[tile.within(option.update.box).index] > session.cut
+    agrees = says_line == (option.stroke.operation is Operation.ADD)
+    return int(np.count_nonzero(counts & agrees)) / total

@@ -1,0 +1,56 @@
+"""The independent loop: a person corrects what they see, and every stroke counts.
+
+In words:
+
+1. The desk holds the tiles of the image, the lowest score of what is shown on top.
+2. Take the top tile; ask the simulator for one stroke on the mask that is shown.
+3. Draw it, whatever comes of it, and put the tile back.
+4. A tile in which there is nothing to draw is left, and comes back when an
+   answer to a later stroke changes what is shown of it.
+
+A refiner is never asked what would happen: one call per stroke. Each stroke
+depends on the one before, so tiles are not worked on together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from time import perf_counter
+
+from linerefine.evaluation.clock import Clock
+from linerefine.evaluation.desk import Desk, Place
+from linerefine.evaluation.ledger import Ledger
+from linerefine.evaluation.options import options_of
+from linerefine.evaluation.task import Task
+from linerefine.types import Round, Stroke
+
+__all__ = ["independent_rounds"]
+
+
+def independent_rounds(task: Task, ledger: Ledger) -> Iterator[Round]:
+    """Yield the rounds of the independent loop, from round 1, until nothing is left to draw."""
+    desk = Desk.of(task, by="refined", recalls=True)
+    while (place := desk.worst()) is not None:
+        stroke = _stroke(task, place, ledger.clock)
+        if stroke is None:
+            continue
+        # Worked out, not looked at: the stroke is drawn in any case, from this one answer.
+        (option,) = options_of(task.session, [stroke], batch=1, clock=ledger.clock)
+        started = perf_counter()
+        desk.update(option)
+        desk.put_back(place)
+        ledger.clock.lap("score", started)
+        yield ledger.draw(place.tile, option)
+
+
+def _stroke(task: Task, place: Place, clock: Clock) -> Stroke | None:
+    started, tile = perf_counter(), place.tile
+    stroke = task.simulator.next_stroke(
+        task.session.mask[tile.index],
+        place.score.target,
+        task.session.hints[tile.index],
+        operations=task.operations,
+        rng=place.rng,
+    )
+    clock.lap("simulate", started)
+    return None if stroke is None else stroke.shifted(tile.top, tile.left)

@@ -1,0 +1,180 @@
+"""What one session achieved, and what it cost, in numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linerefine.evaluation.effort import first_reaching, workload_reduction
+from linerefine.evaluation.seconds import simulated_seconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EFFORTS", "GAIN_STROKES", "Loop", "efforts", "session_numbers"]
+
+Loop: TypeAlias = Literal["shared", "independent"]
+
+Values: TypeAlias = NDArray[np.float64]
+
+GAIN_STROKES: Final = 200
+"""Over so many strokes the gain of an independent session is looked at."""
+
+EFFORTS: Final = {
+    "interactions": "reduction_interactions",
+    "length": "reduction_length",
+    "pixels": "workload_reduction",
+    "seconds": "reduction_seconds",
+}
+"""What effort is counted in, and what the reduction in it is called."""
+
+
+def session_numbers(
+    curve: pd.DataFrame,
+    metric: str,
+    *,
+    loop: Loop,
+    budget: int,
+    manual: pd.DataFrame | None = None,
+) -> dict[str, float]:
+    """Return what one session (one refiner, repeat and image) achieved.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        Its rounds in order, round 0 first.
+    metric : str
+        The steering metric; higher is better.
+    loop : {"shared", "independent"}
+        By which the rounds were made.
+    budget : int
+        Most interactions of a session: what it costs never to reach the mark
+        of an independent one.
+    manual : DataFrame, optional
+        For the independent loop: the rounds of the manual person on the same
+        image and repeat. Without them all comparisons are nan.
+
+    Returns
+    -------
+    numbers : dict
+        The columns of `linerefine.evaluation.sessions.session_summary` but for
+        its keys.
+    """
+    if loop == "shared":
+        return _own(curve, metric) | _shared(curve, metric)
+    compared = _nothing() if manual is None else _independent(curve, manual, metric, budget)
+    return _own(curve, metric) | compared
+
+
+def efforts(curve: pd.DataFrame) -> dict[str, Values]:
+    """Return what was spent after each round, shape (N,), by the keys of `EFFORTS`."""
+    return {
+        "interactions": curve["round"].to_numpy(dtype=np.float64),
+        "length": _column(curve, "stroke_length"),
+        "pixels": _column(curve, "effort"),
+        "seconds": simulated_seconds(curve),
+    }
+
+
+def _own(curve: pd.DataFrame, metric: str) -> dict[str, float]:
+    """Return what a session says of itself."""
+    spent = efforts(curve)
+    shown = _column(curve, f"refined_{metric}")
+    change = np.diff(shown)
+    change = change[~np.isnan(change)]
+    return {
+        "initial": float(shown[0]),
+        "refined_best": _largest(shown),
+        "refined_last": float(shown[-1]),
+        "rounds": float(len(curve) - 1),
+        "stroke_length": float(spent["length"][-1]),
+        "hinted_pixels": float(spent["pixels"][-1]),
+        "simulated_seconds": float(spent["seconds"][-1]),
+        "regret": _mean(_column(curve, "regret")[1:]),
+        "repaired": _mean(_column(curve, "repaired")[1:]),
+        "compliance": _mean(_column(curve, "compliance")[1:]),
+        "worse_share": _mean((change < 0).astype(np.float64)),
+    }
+
+
+def _shared(curve: pd.DataFrame, metric: str) -> dict[str, float]:
+    """Return refined against manual curve, of the same strokes."""
+    manual, refined = (_column(curve, f"{side}_{metric}") for side in ("manual", "refined"))
+    reductions = {
+        EFFORTS[unit]: workload_reduction(manual, spent, refined, spent)
+        for unit, spent in efforts(curve).items()
+    }
+    best = _largest(manual)
+    return {
+        "manual_best": best,
+        **_gains(_column(curve, "relative_gain")[1:]),
+        **reductions,
+        "reached": float(not math.isnan(reductions["reduction_interactions"])),
+    }
+
+
+def _independent(
+    curve: pd.DataFrame, manual: pd.DataFrame, metric: str, budget: int
+) -> dict[str, float]:
+    """Return an assisted person against a manual one, each at work on what they see."""
+    assisted, by_hand = (_column(each, f"refined_{metric}") for each in (curve, manual))
+    mark = _largest(by_hand)
+    reached, needed = first_reaching(assisted, mark), first_reaching(by_hand, mark)
+    own, other = efforts(curve), efforts(manual)
+    reductions = {}
+    for unit, name in EFFORTS.items():
+        spent = _full(unit, own[unit], budget) if reached is None else own[unit][reached]
+        baseline = 0.0 if needed is None else other[unit][needed]
+        reductions[name] = float(1 - spent / baseline) if baseline > 0 else math.nan
+    steps = np.arange(1, min(GAIN_STROKES, budget) + 1)
+    scores, base = (each[np.minimum(steps, len(each) - 1)] for each in (assisted, by_hand))
+    gains = scores / np.where(base == 0, np.nan, base) - 1
+    is_known = not math.isnan(mark)
+    return {
+        "manual_best": mark,
+        **_gains(gains),
+        **reductions,
+        "reached": float(reached is not None) if is_known else math.nan,
+    }
+
+
+def _nothing() -> dict[str, float]:
+    names = ("manual_best", *_gains(np.zeros(0)), *EFFORTS.values(), "reached")
+    return dict.fromkeys(names, math.nan)
+
+
+def _full(unit: str, spent: Values, budget: int) -> float:
+    """Return what the whole budget costs: that many interactions of the session's mean."""
+    if unit == "interactions":
+        return float(budget)
+    strokes = len(spent) - 1
+    return float(budget * spent[-1] / strokes) if strokes else math.nan
+
+
+def _gains(gain: Values) -> dict[str, float]:
+    known = gain[~np.isnan(gain)]
+    return {
+        "max_gain": _largest(known),
+        "mean_gain": _mean(known),
+        "positive_share": _mean((known > 0).astype(np.float64)),
+    }
+
+
+def _column(curve: pd.DataFrame, name: str) -> Values:
+    """Return a column as float64; nan where a table from before it was counted lacks it."""
+    if name not in curve:
+        return np.full(len(curve), np.nan)
+    values: Values = curve[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
+
+
+def _mean(values: NDArray[Any]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else math.nan
+
+
+def _largest(values: NDArray[Any]) -> float:
+    return float(np.nanmax(values)) if values.size and not np.isnan(values).all() else math.nan

@@ -1,0 +1,103 @@
+"""From the table of rounds to one row per session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import pandas as pd
+
+from linerefine.config import RefinerConfig
+from linerefine.evaluation.numbers import Loop, session_numbers
+
+__all__ = ["KEYS", "MANUAL", "by_hand", "session_summary"]
+
+MANUAL: Final = "manual"
+"""Name, and key unless it has a label, of the refiner that stands for a person without help."""
+
+KEYS: Final = ["refiner", "image", "repeat"]
+"""What tells a session from another."""
+
+
+def by_hand(refiners: Iterable[RefinerConfig]) -> str:
+    """Return the key of the refiner that stands for a person without help, `MANUAL` if none does.
+
+    Parameters
+    ----------
+    refiners : iterable of RefinerConfig
+        Of a run; the first `linerefine.refiners.manual` is taken.
+    """
+    return next((part.key for part in refiners if part.name == MANUAL), MANUAL)
+
+
+def session_summary(
+    rounds: pd.DataFrame, metric: str, *, loop: Loop, budget: int, manual: str = MANUAL
+) -> pd.DataFrame:
+    """Return one row per session: what it achieved, and what it cost.
+
+    Parameters
+    ----------
+    rounds : DataFrame
+        The table of rounds (see `linerefine.report.RunResult`).
+    metric : str
+        The steering metric; higher is better.
+    loop : {"shared", "independent"}
+        By which the rounds were made (``evaluation.loop``).
+    budget : int
+        Most interactions of a session (``evaluation.budget``).
+    manual : str
+        Key of the refiner whose sessions are the manual person of the independent loop.
+
+    Returns
+    -------
+    sessions : DataFrame
+        Sorted by ``refiner``, ``image`` and ``repeat``, one row each, with
+
+        - ``initial``, ``refined_best``, ``refined_last``: scores of what is shown;
+        - ``rounds``, ``stroke_length`` (pixels), ``hinted_pixels``,
+          ``simulated_seconds`` (`linerefine.evaluation.seconds`): spent in all;
+        - ``regret``, ``repaired`` (pixels), ``compliance``: mean per stroke, as
+          `linerefine.types.Round` counts them;
+        - ``worse_share``: share of strokes after which the score of the whole
+          image, as shown, is lower than before;
+        - ``manual_best``: the mark. The best score of the manual curve; in the
+          independent loop of the manual person's session on the same image and repeat;
+        - ``max_gain``, ``mean_gain``, ``positive_share``: of the relative gain.
+          Shared: of the refined over the manual curve, over all strokes.
+          Independent: over the manual person after as many interactions, curves
+          carried forward, over the first 200 strokes or the budget if less;
+        - ``reduction_interactions``, ``reduction_length``,
+          ``workload_reduction`` (hinted pixels), ``reduction_seconds``: one
+          minus what was spent at the first round at or above the mark, over
+          what the manual curve or person had spent there. Never reached:
+          shared nan; independent the full budget, at the session's own mean
+          per interaction;
+        - ``reached``: 1 if the mark was reached, else 0.
+
+        nan where undefined: in the independent loop all comparisons where the
+        manual person's session lacks. A manual person is compared with
+        themselves. Empty if there are no rounds.
+
+    Examples
+    --------
+    >>> rounds = pd.DataFrame({"refiner": "unet", "image": "a", "repeat": 0, "round": range(3),
+    ...     "effort": [0, 10, 20], "manual_iou": [0.4, 0.5, 0.6], "refined_iou": [0.4, 0.7, 0.6],
+    ...     "relative_gain": [0.0, 0.4, 0.0]})
+    >>> sessions = session_summary(rounds, "iou", loop="shared", budget=3000)
+    >>> sessions[["worse_share", "max_gain", "workload_reduction"]].iloc[0].tolist()
+    [0.5, 0.4, 0.5]
+    """
+    if rounds.empty:
+        return pd.DataFrame(columns=KEYS)
+    curves: dict[Any, pd.DataFrame] = {
+        key: curve.sort_values("round") for key, curve in rounds.groupby(KEYS, sort=True)
+    }
+    return pd.DataFrame(
+        [
+            dict(zip(KEYS, key, strict=True))
+            | session_numbers(
+                curve, metric, loop=loop, budget=budget, manual=curves.get((manual, *key[1:]))
+            )
+            for key, curve in curves.items()
+        ]
+    )
