@@ -65,7 +65,7 @@ class PixelGraph:
             of those spread the first and the last pixel in raster order are
             nodes too. Pixels without a link are none.
         """
-        linked = np.unique(self.links)
+        linked = np.flatnonzero(np.bincount(self.links.ravel(), minlength=len(self.pixels)))
         if len(linked) == 0:
             return linked
         labels = _labels(self.links, len(self.pixels))[linked]
