@@ -89,7 +89,8 @@ def drive(
     task = Task(session, target, simulator, operations, config, metric, rng, lockstep)
     ledger = Ledger(session, target, metrics)
     rounds: list[Round] = []
-    played = chain([ledger.begin()], _LOOPS[config.loop](task, ledger))
+    following = _LOOPS[config.loop](task, ledger)
+    played = chain([ledger.begin()], following)
     for round_ in scored_at_both_ends(played, session, target, others, config.budget):
         rounds.append(round_)
         started = perf_counter()
