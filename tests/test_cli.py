@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import tomllib
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -112,6 +113,7 @@ class TestProgram:
         listed = done.out.partition("Commands:\n")[2].partition("\n\n")[0]
         assert [line.split()[0] for line in listed.splitlines()] == [
             "run",
+            "reproduce",
             "predict",
             "export",
             "plugins",
@@ -130,7 +132,7 @@ class TestProgram:
                 "--data-root --profile --refiner --seed --repeats --set --config --output --device "
                 "--backend --resume --jobs --cluster --block",
             ),
-            ("predict", "--run --output --device --backend --block"),
+            ("predict", "--output --run --device --backend --block"),
             ("export", "--network --format --output --image --block"),
             ("plugins", "--json --block"),
             (
@@ -283,13 +285,13 @@ class TestConfigShow:
             "--set",
             "device=gpu",
             "--repeats",
-            "0",
+            "-1",
             *OURS,
         )
         assert (done.code, done.out) == (2, "")
         assert done.err.splitlines() == [
             "ConfigError: 3 mistakes in the configuration:",
-            "  evaluation.repeats is 0, expected >= 1 (set by --repeats).",
+            "  evaluation.repeats is -1, expected >= 0 (set by --repeats).",
             "  device is 'gpu', expected 'auto', 'cpu' or 'cuda' (set by --set).",
             "  sed is not a setting (set by --set). Did you mean 'seed'?",
         ]
@@ -651,6 +653,28 @@ class TestPredict:
         assert done.code == 130
         assert done.out.splitlines() == ["out/m.png", "out/p.tif"]
         assert done.err.splitlines()[-1] == "interrupted; what was finished is in out"
+
+    def test_without_a_run_the_networks_that_ship_are_used(
+        self, cli, fake_predict, monkeypatch, tmp_path
+    ):
+        (tmp_path / "ship").mkdir()
+        (tmp_path / "ship" / "config.toml").touch()
+        (tmp_path / "ship" / "trained_on.json").write_text('{"what": "doodles only"}')
+        folder = lr.Registry.discover(blocked=OURS[1::2])
+        shipping = replace(folder.experiment("folder"), trained=lambda: tmp_path / "ship")
+        monkeypatch.setattr(lr.Registry, "experiment", lambda self, name: shipping)
+        done = cli("predict", "folder", "a.tif", "--output", "out", *OURS)
+        assert done.code == 0
+        assert done.err.splitlines()[:2] == [
+            "folder: 1 to predict with the network that ships with it, auto",
+            "that network was trained on doodles only",
+        ]
+        assert [call[1] for call in fake_predict] == [tmp_path / "ship"]
+
+    def test_without_a_run_or_networks_that_ship_a_run_is_asked_for(self, cli, fake_predict):
+        done = cli("predict", "folder", "a.tif", "--output", "out", *OURS)
+        assert (done.code, fake_predict) == (2, [])
+        assert "no trained networks ship with 'folder'. Name a folder with --run" in done.err
 
     def test_an_unknown_experiment_is_refused_first(self, cli, fake_predict):
         done = cli("predict", "foldr", "a", "--run", "r", "--output", "out", *OURS)

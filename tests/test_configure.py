@@ -284,8 +284,8 @@ class TestMistakes:
             ),
             (
                 "tiling.zzz=1",
-                "tiling.zzz is not a setting (set by --set). Available: overlap, patch, "
-                "patches_per_tile, train_cols, train_rows.",
+                "tiling.zzz is not a setting (set by --set). Available: blend, overlap, "
+                "patch, patches_per_tile, train_cols, train_rows.",
             ),
             ("=3", "--set is '=3', expected KEY=VALUE such as training.max_epochs=3."),
             (

@@ -208,13 +208,18 @@ def predict(
         list[str],
         typer.Argument(metavar="IMAGE_OR_SCAN", show_default=False, help="What to predict."),
     ],
-    run: Annotated[
-        Path,
-        typer.Option("--run", metavar="RUN", help="Run folder that holds the trained network."),
-    ],
     output: Annotated[
         Path, typer.Option("--output", metavar="DIR", help="Folder for masks and probability maps.")
     ],
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="Run folder that holds the trained network. Without it: the one that ships "
+            "with the experiment.",
+        ),
+    ] = None,
     device: Device = None,
     backend: Backend = None,
     block: Block = None,
