@@ -75,12 +75,16 @@ class Entry(Generic[T]):
         ``factory(options, channels=n)``, n the number of image channels.
     options : type of Options
         Model of its options; the base class takes none.
+    is_additive : bool
+        Of a metric the same as `linerefine.interfaces.Metric.is_additive`,
+        known before it is made; means nothing for other components.
     """
 
     name: str
     summary: str
     factory: Callable[..., T]
     options: type[Options] = Options
+    is_additive: bool = True
 
 
 @dataclass(frozen=True)

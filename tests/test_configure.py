@@ -265,6 +265,11 @@ class TestMistakes:
                 "metrics.1.name is 'pfm' again, expected each name once (set by --set).",
             ),
             (
+                "metrics.0.name=cldice",
+                "metrics.0.name is 'cldice', expected a metric that can steer, which the first "
+                "one does: area, dice, f_measure, iou, pfm (set by --set).",
+            ),
+            (
                 "segmenter.network.encoder_depth=9",
                 "segmenter.network.encoder_depth is 9, expected <= 5 (set by --set).",
             ),
