@@ -14,6 +14,7 @@ __all__ = ["differences", "is_fair"]
 
 DATA = ("loader", "loader.")
 RULES = ("protocol", "seed", "evaluation.", "session.", "simulator", "simulator.", "metrics.")
+LOOP = "evaluation.loop"  # has a sentence of its own
 MOST = 6
 """So many settings are named; of more, how many there are."""
 
@@ -101,6 +102,7 @@ def _settings(runs: Sequence[FinishedRun], wanted: Sequence[str], what: str) -> 
         key
         for key in dict.fromkeys(key for settings in flat.values() for key in settings)
         if any(key == part or (part[-1] == "." and key.startswith(part)) for part in wanted)
+        and key != LOOP
     ]
     said = []
     for key in keys:

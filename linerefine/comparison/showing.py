@@ -198,4 +198,5 @@ def _interval(title: str, found: Estimate) -> str:
         return ""
     if title in SHARES:
         return " to ".join(f"{100 * end:.1f}" for end in ends)
-    return " to ".join(f"{_scaled(title, end):.3g}" for end in ends)
+    scaled = [_scaled(title, end) for end in ends]
+    return " to ".join(f"{end:.0f}" if abs(end) >= 100 else f"{end:.3g}" for end in scaled)
