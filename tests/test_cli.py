@@ -111,6 +111,7 @@ class TestProgram:
         listed = done.out.partition("Commands:\n")[2].partition("\n\n")[0]
         assert [line.split()[0] for line in listed.splitlines()] == [
             "run",
+            "reproduce",
             "predict",
             "export",
             "plugins",
@@ -192,7 +193,7 @@ class TestPlugins:
             "name        version  provides",
             "linerefine  0.1.0    loaders: folder · simulators: clicks, longest, scribbles · "
             "refiners: deeplabv3plus, iternet, manual, pan, unet · "
-            "metrics: dice, f_measure, iou, pfm · experiments: folder",
+            "metrics: dice, f_measure, iou, pfm · experiments: folder · studies: comparison",
             "leaves      1.2      loaders: leaves · simulators: pen · refiners: pasted · "
             "metrics: area · experiments: leaves",
         ]
@@ -280,13 +281,13 @@ class TestConfigShow:
             "--set",
             "device=gpu",
             "--repeats",
-            "0",
+            "-1",
             *OURS,
         )
         assert (done.code, done.out) == (2, "")
         assert done.err.splitlines() == [
             "ConfigError: 3 mistakes in the configuration:",
-            "  evaluation.repeats is 0, expected >= 1 (set by --repeats).",
+            "  evaluation.repeats is -1, expected >= 0 (set by --repeats).",
             "  device is 'gpu', expected 'auto', 'cpu' or 'cuda' (set by --set).",
             "  sed is not a setting (set by --set). Did you mean 'seed'?",
         ]

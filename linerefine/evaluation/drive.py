@@ -86,7 +86,8 @@ def drive(
     task = Task(session, target, simulator, operations, config, metric, rng, lockstep)
     ledger = Ledger(session, target, metrics)
     rounds: list[Round] = []
-    for round_ in chain([ledger.begin()], _LOOPS[config.loop](task, ledger)):
+    following = _LOOPS[config.loop](task, ledger)
+    for round_ in chain([ledger.begin()], following):
         rounds.append(round_)
         started = perf_counter()
         on_round(round_)

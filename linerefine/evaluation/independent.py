@@ -28,8 +28,11 @@ __all__ = ["independent_rounds"]
 
 
 def independent_rounds(task: Task, ledger: Ledger) -> Iterator[Round]:
-    """Yield the rounds of the independent loop, from round 1, until nothing is left to draw."""
-    desk = Desk.of(task, by="refined", recalls=True)
+    """Lay the desk; return the rounds that follow, from round 1, until nothing is left to draw."""
+    return _rounds(task, ledger, Desk.of(task, by="refined", recalls=True))
+
+
+def _rounds(task: Task, ledger: Ledger, desk: Desk) -> Iterator[Round]:
     while (place := desk.worst()) is not None:
         stroke = _stroke(task, place, ledger.clock)
         if stroke is None:

@@ -26,9 +26,12 @@ __all__ = ["shared_rounds"]
 
 
 def shared_rounds(task: Task, ledger: Ledger) -> Iterator[Round]:
-    """Yield the rounds of the shared loop, from round 1, until nothing improves."""
+    """Lay the desk; return the rounds that follow, from round 1, until nothing improves."""
     desk = Desk.of(task, by="manual")
-    proposals = Proposals(task, desk, ledger.clock)
+    return _rounds(task, ledger, desk, Proposals(task, desk, ledger.clock))
+
+
+def _rounds(task: Task, ledger: Ledger, desk: Desk, proposals: Proposals) -> Iterator[Round]:
     while (place := desk.worst()) is not None:
         option = _choose(place, proposals.take(place), ledger.clock)
         if option is None:

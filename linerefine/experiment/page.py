@@ -57,41 +57,60 @@ def run_page(bench: Bench, experiment: Experiment, result: RunResult) -> Page:
 
 
 def _summary(bench: Bench, result: RunResult) -> str:
-    """Return what was found, in a sentence per refiner that changes anything."""
-    metric = metric_title(bench.steering)
+    """Return what was found, in a sentence or two per refiner that changes anything."""
     sentences = [_DATA[data]] if (data := result.tags.get("data", "real")) in _DATA else []
-    for refiner in helping(result.rounds) if len(result.rounds) else ():
+    if result.rounds.empty:
+        return " ".join([*sentences, "No sessions were run."])
+    words = _WORDS[bench.config.evaluation.loop]
+    for refiner in helping(result.rounds):
         mean = result.summary["refiners"].get(refiner, {}).get("mean", {})
-        sentences += _found(refiner, mean, metric)
-    if not sentences or not len(result.rounds):
-        sentences.append("No sessions were run.")
+        sentences += _found(refiner, mean, metric_title(bench.steering), words)
     return " ".join(sentences)
 
 
-def _found(refiner: str, mean: Mapping[str, Any], metric: str) -> list[str]:
+def _found(
+    refiner: str, mean: Mapping[str, Any], metric: str, words: Mapping[str, str]
+) -> list[str]:
     gain, saved = (float(mean.get(name, math.nan)) for name in ("mean_gain", "workload_reduction"))
     found = []
     if not math.isnan(gain):
-        found.append(
-            f"{refiner}: after the same strokes {metric} is {percent(abs(gain))} "
-            f"{'above' if gain >= 0 else 'below'} that of work by hand, mean over interactions, "
-            f"repeats and images."
-        )
+        which = "above" if gain >= 0 else "below"
+        found.append(words["gain"].format(refiner, metric, f"{percent(abs(gain))} {which}"))
     if not math.isnan(saved):
-        found.append(
-            f"The best manual {metric} takes {percent(abs(saved))} "
-            f"{'fewer' if saved >= 0 else 'more'} hinted pixels where it is reached."
-        )
+        which = "fewer" if saved >= 0 else "more"
+        found.append(words["saved"].format(metric, f"{percent(abs(saved))} {which}"))
     return found
+
+
+_WORDS = {
+    "shared": {
+        "gain": "{0}: after the same strokes {1} is {2} that of work by hand, mean over "
+        "interactions, repeats and images.",
+        "saved": "The best manual {0} takes {1} hinted pixels where it is reached.",
+        "curves": "A score by hand is that of the first prediction with the same strokes pasted "
+        "into it; a refined one is the refiner's answer.",
+    },
+    "independent": {
+        "gain": "{0}: {1} is {2} that of the manual person after as many interactions, mean over "
+        "interactions, repeats and images.",
+        "saved": "The manual person's best {0} takes {1} hinted pixels; sessions that never "
+        "reach it count with the whole budget.",
+        "curves": "A score is that of what a person sees who is at work on it alone; the refiner "
+        "manual stands for a person who works by hand. Gains compare the refiner's answer with "
+        "the same strokes pasted into the first prediction.",
+    },
+}
+"""What is compared with what, by loop."""
 
 
 # ------------------------------------------------------------------ sections
 
 
 def _sections(bench: Bench, result: RunResult) -> Iterator[Section]:
+    words = _WORDS[bench.config.evaluation.loop]
     yield Section("Tables", parts=result.report.tables)
     for title, text, pictures in (
-        ("Curves", _CURVES, _curves(bench)),
+        ("Curves", f"{words['curves']} {_BANDS}", _curves(bench)),
         ("Best and worst image", _EXTREMES, _of_refiners(bench, "extremes-{}.png", _EXTREME)),
         ("A tile, stroke by stroke", _TILE, _tiles(bench)),
         ("Training", "", _training(bench, result)),
@@ -101,14 +120,13 @@ def _sections(bench: Bench, result: RunResult) -> Iterator[Section]:
             yield Section(title, text, there)
 
 
-_CURVES = (
-    "A score by hand is that of the first prediction with the strokes pasted into it; a refined "
-    "one is the refiner's answer. Bands hold the mean of these images with 95 % confidence, as "
-    "far as chance in the strokes moves it."
+_BANDS = (
+    "Bands hold the mean of these images with 95 % confidence, as far as chance in the strokes "
+    "moves it."
 )
 _EXTREMES = (
-    "Chosen by the mean gain over interactions and repeats; shown is the end of the first "
-    "session, where strokes and refiner changed most."
+    "Chosen by the mean gain after the same strokes, over interactions and repeats; shown is the "
+    "end of the first session, where strokes and refiner changed most."
 )
 _TILE = (
     "The tile that got most strokes in the first session on the image with the largest gain, "
@@ -123,7 +141,7 @@ def _curves(bench: Bench) -> Iterator[Picture]:
         ("score-bands", f"{metric} over interactions and over hinted pixels, by refiner."),
         ("gain-bands", f"Relative gain in {metric} over interactions, by refiner."),
         ("gain", f"Relative gain in {metric} over interactions, by image."),
-        ("effort", f"Effort to the best manual {metric}, by hand and refined, by image."),
+        ("effort", f"Effort to the best manual {metric} by image, where it is reached."),
         ("workload", f"{metric} over hinted pixels, by image; the arrow is the effort saved."),
     ):
         yield Picture(folder / f"{name}.png", caption)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from linerefine.cache import atomic_write
-from linerefine.evaluation.sessions import by_hand, session_summary
+from linerefine.evaluation.sessions import by_hand
 from linerefine.events import ArtifactWritten, SessionKey
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.networks import fit_result
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["draw_pictures"]
+
+MOST_OVERLAYS = 8
+"""Images that are drawn before and after, per refiner; best and worst are drawn in any case."""
 
 
 def draw_pictures(bench: Bench, result: RunResult) -> None:
@@ -61,11 +65,11 @@ def _whole_run(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[st
 def _curves(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[str, Figure]]:
     rounds, metric, loop = result.rounds, bench.steering, bench.config.evaluation.loop
     yield "gain", figures.gain_curve(rounds, label=label)
-    yield "workload", figures.workload(rounds, metric=metric, label=label)
     yield "gain-bands", bands.gain_bands(rounds, label=label)
     yield "score-bands", bands.score_bands(rounds, metric=metric, loop=loop, label=label)
     manual = by_hand(bench.config.refiners)
     if loop == "shared":
+        yield "workload", figures.workload(rounds, metric=metric, label=label)
         yield "effort", bars.effort_bars(rounds, metric=metric, label=label)
     elif manual in set(rounds["refiner"]):
         yield (
@@ -75,7 +79,7 @@ def _curves(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[str, 
 
 
 def _overlays(bench: Bench, refiner: str, label: str) -> Iterator[tuple[str, Figure]]:
-    for sample in test_samples(bench):
+    for sample in islice(test_samples(bench), MOST_OVERLAYS):
         shown = _shown(bench, refiner, sample)
         if shown is not None:
             yield (
@@ -121,15 +125,11 @@ def _draw_chosen(bench: Bench, result: RunResult, refiner: str, label: str) -> N
     gains = image_gains(result.rounds, refiner)
     names = list(dict.fromkeys([*list(gains)[:1], *list(gains)[-1:]]))
     titles = ["largest gain", "smallest gain"] if len(names) > 1 else [""]
-    shown = [
-        part
-        for name, title in zip(names, titles, strict=False)
-        if (
-            part := _shown(
-                bench, refiner, bench.loaded(name), _said(bench, result, refiner, name, title)
-            )
-        )
-    ]
+    shown = []
+    for name, title in zip(names, titles, strict=False):
+        said = _said(bench, result, SessionKey(refiner, 0, name), title, gains[name])
+        part = _shown(bench, refiner, bench.loaded(name), said)
+        shown += [] if part is None else [part]
     if not shown:
         return
     title = f"{refiner} ({label})" if label else refiner
@@ -139,33 +139,19 @@ def _draw_chosen(bench: Bench, result: RunResult, refiner: str, label: str) -> N
         _keep_story(bench, told, refiner)
 
 
-def _said(bench: Bench, result: RunResult, refiner: str, image: str, which: str) -> str:
-    """Return what is written above a chosen image: the numbers of the session that is shown."""
-    rounds = result.rounds
-    session = rounds[
-        (rounds["refiner"] == refiner) & (rounds["image"] == image) & (rounds["repeat"] == 0)
-    ].sort_values("round")
-    evaluation, last = bench.config.evaluation, session.iloc[-1]
-    of_image = rounds[rounds["image"] == image]
-    sessions = session_summary(
-        of_image,
-        bench.steering,
-        loop=evaluation.loop,
-        budget=evaluation.budget,
-        manual=by_hand(bench.config.refiners),
+def _said(bench: Bench, result: RunResult, key: SessionKey, which: str, gain: float) -> str:
+    """Return what is written above a chosen image: why, and the scores of the session shown."""
+    rounds, metric = result.rounds, bench.steering
+    is_shown = (rounds["refiner"] == key.refiner) & (rounds["image"] == key.image)
+    session = rounds[is_shown & (rounds["repeat"] == key.repeat)].sort_values("round")
+    first, last = session.iloc[0], session.iloc[-1]
+    start = percent(float(first[f"refined_{metric}"]))
+    ends = " / ".join(percent(float(last[f"{side}_{metric}"])) for side in ("manual", "refined"))
+    name = f"{which}: {key.image}" if which else key.image
+    return (
+        f"{name}, mean gain {percent(gain, signed=True)}, after {len(session) - 1} strokes "
+        f"{style.metric_title(metric)} {start} \N{RIGHTWARDS ARROW} {ends} pasted / refined"
     )
-    is_shown = (sessions["refiner"] == refiner) & (sessions["repeat"] == 0)
-    numbers = sessions[is_shown].iloc[0]
-    metric = style.metric_title(bench.steering)
-    parts = [
-        f"{which}: {image}" if which else image,
-        f"mean gain {percent(numbers['mean_gain'], signed=True)}",
-        f"after {len(session) - 1} strokes {metric} {percent(numbers['initial'])}",
-    ]
-    ends = " / ".join(
-        percent(float(last[f"{side}_{bench.steering}"])) for side in ("manual", "refined")
-    )
-    return ", ".join(parts) + f" \N{RIGHTWARDS ARROW} {ends} by hand / refined"
 
 
 def _keep_story(bench: Bench, told: strips.Story, refiner: str) -> None:

@@ -67,7 +67,8 @@ def _settings(outcome: Outcome) -> str:
     evaluation, training = config.evaluation, config.training
     said = [f"profile {config.profile or 'none'}"]
     if evaluation.repeats:
-        said.append(f"{evaluation.repeats} sessions per image, up to {evaluation.budget} strokes")
+        sessions = "session" if evaluation.repeats == 1 else "sessions"
+        said.append(f"{evaluation.repeats} {sessions} per image, up to {evaluation.budget} strokes")
     if evaluation.patch_passes:
         said.append(f"{evaluation.patch_passes} passes over the patches")
     steps = training.steps_per_epoch or "all"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from linerefine.cache import atomic_write
+from linerefine.evaluation.sessions import MANUAL, by_hand, session_summary
 from linerefine.events import SessionKey
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.loading import load_bench
@@ -27,7 +27,6 @@ from linerefine.tracking.before_after import Shown, extremes
 from linerefine.tracking.figures import training_curve, width_histogram
 from linerefine.tracking.strips import animation, save_gif, strip
 from linerefine.tracking.style import save_png
-from linerefine.tracking.traces import image_gains
 
 __all__ = [
     "extremes_view",
@@ -37,8 +36,6 @@ __all__ = [
     "widths_view",
     "workload_view",
 ]
-
-MANUAL = "manual"
 
 
 def gain_view(outcome: Outcome) -> Section:
@@ -76,7 +73,7 @@ def workload_view(outcome: Outcome) -> Section:
             result.rounds,
             metric=result.config.metrics[0].name,
             loop=result.config.evaluation.loop,
-            by_hand=MANUAL,
+            by_hand=by_hand(result.config.refiners),
             label=f"{outcome.data}, protocol {protocol}",
         )
         caption = (
@@ -172,7 +169,7 @@ def extremes_view(outcome: Outcome) -> Section:
     for protocol, result in outcome.results.items():
         bench = _bench(outcome, result)
         for key in (part.key for part in result.config.refiners if part.name != MANUAL):
-            shown = _worst_and_best(bench, result.rounds, key)
+            shown = _worst_and_best(bench, key, _gains(result, key))
             if not shown:
                 continue
             title = f"{key}, protocol {protocol} ({outcome.data})"
@@ -184,8 +181,23 @@ def extremes_view(outcome: Outcome) -> Section:
     return Section("Best and worst", "", tuple(pictures))
 
 
-def _worst_and_best(bench: Bench, rounds: pd.DataFrame, refiner: str) -> list[Shown]:
-    gains = {} if rounds.empty else image_gains(rounds, refiner)
+def _gains(result: RunResult, refiner: str) -> dict[str, float]:
+    """Return a refiner's mean gain per image, by the rules of the run."""
+    if result.rounds.empty:
+        return {}
+    evaluation = result.config.evaluation
+    sessions = session_summary(
+        result.rounds,
+        result.config.metrics[0].name,
+        loop=evaluation.loop,
+        budget=evaluation.budget,
+        manual=by_hand(result.config.refiners),
+    )
+    own = sessions[sessions["refiner"] == refiner].groupby("image")["mean_gain"].mean().dropna()
+    return {str(image): float(gain) for image, gain in own.items()}
+
+
+def _worst_and_best(bench: Bench, refiner: str, gains: Mapping[str, float]) -> list[Shown]:
     if not gains:
         return []
     best, worst = max(gains, key=gains.__getitem__), min(gains, key=gains.__getitem__)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from linerefine.evaluation.sessions import session_summary
+from linerefine.evaluation.sessions import by_hand, session_summary
 from linerefine.evaluation.statistics import Estimate, estimate, paired_test
 from linerefine.report import RunResult, Section, Table
 from linerefine.studies.perform import Outcome
@@ -97,9 +97,13 @@ _EXPLAINED = (
 def _session_tables(outcome: Outcome, protocol: str, result: RunResult) -> Iterator[Table]:
     evaluation, metric = result.config.evaluation, result.config.metrics[0].name
     sessions = session_summary(
-        result.rounds, metric, loop=evaluation.loop, budget=evaluation.budget
+        result.rounds,
+        metric,
+        loop=evaluation.loop,
+        budget=evaluation.budget,
+        manual=by_hand(result.config.refiners),
     )
-    assisted = sessions[~sessions["refiner"].isin(_by_hand(result))]
+    assisted = sessions[~sessions["refiner"].isin(_people(result))]
     rows = [
         row
         for refiner, part in assisted.groupby("refiner", sort=False)
@@ -155,7 +159,8 @@ def _reached(sessions: pd.DataFrame) -> str:
     return f"{int(sessions['reached'].sum())} of {len(sessions)}"
 
 
-def _by_hand(result: RunResult) -> list[str]:
+def _people(result: RunResult) -> list[str]:
+    """Return the keys of those who work without a refiner."""
     return [part.key for part in result.config.refiners if part.name == "manual"]
 
 

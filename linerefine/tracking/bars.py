@@ -50,8 +50,8 @@ def effort_bars(
     metric : str
         Which score.
     loop : {"shared", "independent"}
-        If independent, the manual curve is that of the refiner `by_hand` in
-        the same repeat.
+        If independent, the manual curve is what the refiner `by_hand` shows in
+        its own session of the same repeat.
     by_hand : str
         Which refiner that is.
     label : str
@@ -156,7 +156,7 @@ def comparison(
             axes.xaxis.set_major_formatter(in_percent())
         finish(axes)
     panels[0].set_yticks(range(len(variants)), variants)
-    panels[0].set_ylim(len(variants) - 0.5, -0.5)
+    panels[0].set_ylim(max(len(variants), 1) - 0.5, -0.5)
     set_title(figure, title, label)
     return figure
 
@@ -182,12 +182,12 @@ def _curves(
     """Yield effort and score of the manual and the refined curve of each repeat."""
     here = rounds[rounds["image"] == image].sort_values("round")
     for repeat, session in here[here["refiner"] == refiner].groupby("repeat"):
-        hand = session
+        hand, side = session, "manual"
         if manual != refiner:
-            hand = here[(here["refiner"] == manual) & (here["repeat"] == repeat)]
+            hand, side = here[(here["refiner"] == manual) & (here["repeat"] == repeat)], "refined"
         if len(hand):
             yield (
-                _columns(hand, f"manual_{metric}"),
+                _columns(hand, f"{side}_{metric}"),
                 _columns(session, f"refined_{metric}"),
             )
 

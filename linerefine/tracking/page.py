@@ -176,9 +176,7 @@ def _raster(kind: str, content: bytes) -> dict[str, Any]:
 
 def _narrowed(picture: Image.Image, frames: list[tuple[Image.Image, Any]]) -> bytes:
     """Return a picture no wider than allowed, in the format it had."""
-    options: dict[str, Any] = {"JPEG": {"quality": 90}, "PNG": {"optimize": True}}.get(
-        str(picture.format), {}
-    )
+    options: dict[str, Any] = {"quality": 90} if picture.format == "JPEG" else {"optimize": True}
     first, *others = [_scaled(frame) for frame, _ in frames]
     if others:
         options |= {

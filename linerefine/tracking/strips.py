@@ -25,7 +25,7 @@ STROKES = {Operation.ADD: "#009E73", Operation.ERASE: "#CC79A7"}
 GIF_BYTES = 2_000_000
 """Largest animation that is written; larger ones are scaled down."""
 
-_EDGE = 220  # of a panel in a strip, pixels
+_EDGE = 256  # of a panel in a strip, pixels
 _FRAME = 560  # of a moving picture
 _GAP = 8
 _INK, _PAPER = (30, 30, 30), (255, 255, 255)
@@ -195,16 +195,18 @@ def _said(story: Story, state: StoryState) -> str:
 
 
 def _captioned(picture: Image.Image, edge: int, name: str, said: str) -> Image.Image:
-    font = ImageFont.load_default(max(edge // 19, 11))
-    above = 2 * (font.size + 3) if edge < _FRAME else font.size + 8
-    panel = Image.new("RGB", (picture.width, picture.height + round(above)), _PAPER)
+    size = max(edge // 19, 11)
+    font = ImageFont.load_default(size)
+    is_small = edge < _FRAME
+    above = 2 * (size + 3) if is_small else size + 8
+    panel = Image.new("RGB", (picture.width, picture.height + above), _PAPER)
     draw = ImageDraw.Draw(panel)
     draw.text((2, 1), name, _INK, font)
-    if edge < _FRAME:
-        draw.text((2, font.size + 3), said, _INK, font)
+    if is_small:
+        draw.text((2, size + 3), said, _INK, font)
     else:
         draw.text((picture.width - 2, 1), said, _INK, font, anchor="ra")
-    panel.paste(picture, (0, round(above)))
+    panel.paste(picture, (0, above))
     return panel
 
 
@@ -270,7 +272,8 @@ def _legend(width: int, has_target: bool) -> Image.Image:
 
 def _encoded(frames: Sequence[Image.Image], scale: float, seconds: float) -> bytes:
     """Return a looping GIF; one palette for all frames, so that nothing flickers."""
-    size = tuple(max(round(edge * scale), 1) for edge in frames[0].size)
+    width, height = frames[0].size
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
     sized = [
         frame if scale == 1 else frame.resize(size, Image.Resampling.LANCZOS) for frame in frames
     ]

@@ -85,7 +85,11 @@ def performed(folder: Path, study: Study = STUDY, **more: Any) -> SimpleNamespac
         calls.append(SimpleNamespace(config=config, folder=part, labels=labels))
         return run_experiment(experiment, config, registry, part, labels=labels)
 
-    outcome = perform(study, experiment, configs, folder, registry, run, **more)
+    with pytest.MonkeyPatch.context() as patch:
+        # Pictures of single runs are tested where they are made, and take half of the time.
+        patch.setattr("linerefine.experiment.pictures.draw_pictures", lambda *_: {})
+        patch.setattr("linerefine.experiment.page.write_run_page", lambda *_, **__: None)
+        outcome = perform(study, experiment, configs, folder, registry, run, **more)
     return SimpleNamespace(outcome=outcome, calls=calls, configs=configs)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from linerefine.events import (
     EpochFinished,
@@ -21,6 +25,7 @@ from linerefine.events import (
     SessionStarted,
     Working,
 )
+from linerefine.tracking.rounds import session_frame
 from linerefine.tracking.store import sqlite_uri
 from linerefine.types import Operation, Round, Stroke, Tile
 
@@ -177,3 +182,46 @@ def store(empty_store, tmp_path):
     folder.mkdir()
     shutil.copy(empty_store, folder / "mlflow.db")
     return sqlite_uri(folder / "mlflow.db")
+
+
+@pytest.fixture
+def masks():
+    """Return an image, a target, and three predictions: each better than the one before."""
+    image = np.random.default_rng(0).normal(size=(60, 80)).astype(np.float32)
+    target = np.zeros((60, 80), dtype=bool)
+    target[30, 10:70] = True
+    initial = np.zeros_like(target)
+    initial[30, 10:30] = initial[10, 10:20] = True
+    manual = initial.copy()
+    manual[30, 30:50] = True
+    refined = target.copy()
+    return image, target, initial, manual, refined
+
+
+@pytest.fixture
+def rounds():
+    """Return the table of the sessions of `stream`."""
+    return pd.concat([session_frame(key, fake_rounds(key), "pfm") for key in all_keys()])
+
+
+@pytest.fixture
+def texts():
+    """Return a function that lists every text of a figure."""
+
+    def of(figure):
+        figure.canvas.draw()
+        return [t.get_text() for t in figure.findobj(mpl.text.Text) if t.get_text()]
+
+    return of
+
+
+@pytest.fixture
+def pixels():
+    """Return a function that draws a figure."""
+
+    def of(figure):
+        file = io.BytesIO()
+        figure.savefig(file, format="png")
+        return np.asarray(Image.open(file).convert("RGB"))
+
+    return of

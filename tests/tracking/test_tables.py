@@ -7,6 +7,7 @@ from rich.console import Console
 
 from linerefine.report import Report, Table
 from linerefine.tracking.console import format_table, print_report, report_text
+from linerefine.tracking.tables import best_cells, cells
 
 TABLE = Table(
     title="Sessions",
@@ -77,3 +78,20 @@ def test_a_report_without_tables_is_empty():
 def test_markup_in_names_is_printed_as_it_is():
     table = Table("[bold]", ("a",), ({"a": "[red]x[/red]"},))
     assert printed(Report((table,))) == "[bold]\na\n[red]x[/red]\n"
+
+
+def test_cells_are_what_is_printed():
+    assert cells(TABLE)[0] == ["21", "71.3 %", "+7.1 %", "50.0 %", "120", "0.0123", "\N{EN DASH}"]
+
+
+def test_the_best_of_a_column_is_found_and_what_is_shown_alike_is_equally_good():
+    rows = tuple({"a": a, "b": b} for a, b in ((0.7131, 3.0), (0.7129, 1.0), (0.5, None)))
+    table = Table("t", ("a", "b"), rows, percent=frozenset("a"), best={"a": "max", "b": "min"})
+    assert best_cells(table) == {(0, 0), (1, 0), (1, 1)}
+
+
+def test_nothing_is_best_where_all_are_alike_or_nothing_is_known():
+    rows = ({"a": 1.0, "b": None, "c": "x"}, {"a": 1.0, "b": float("nan"), "c": "y"})
+    best = {"a": "max", "b": "max", "c": "max"}
+    assert best_cells(Table("t", ("a", "b", "c"), rows, best=best)) == set()
+    assert best_cells(TABLE) == set()
