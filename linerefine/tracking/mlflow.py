@@ -85,8 +85,8 @@ class MlflowObserver(RunRecorder):
     -----
     The parent run holds the settings, the curves of the first-prediction
     network (``segmenter/loss``; step = epoch), the summary and the pictures.
-    A child ``<refiner> · training`` holds the refiner's own training curves
-    and the model; a child ``<refiner> · repeat <n>`` the sessions, step =
+    A child ``train · <refiner>`` holds the refiner's own training curves
+    and the model; a child ``<repeat> · <refiner>`` the sessions, step =
     interaction: ``<metric>_manual``, ``<metric>_refined``, ``relative_gain``,
     ``hinted_pixels`` and ``stroke_length``, averaged over the images (an image
     that stopped earlier carries its last value forward) once all are through,

@@ -28,6 +28,7 @@ __all__ = [
     "first_line",
     "is_abandoned",
     "is_outdated",
+    "runs_by_status",
     "sqlite_path",
     "sqlite_uri",
     "store_lock",
@@ -222,6 +223,27 @@ def is_outdated(database: Path) -> bool:
         )
         raise RunError(msg) from error
     return bool(row[0] != scripts.get_current_head())
+
+
+def runs_by_status(database: Path) -> dict[str, int]:
+    """Return how many commands a database holds, by how they ended; only look.
+
+    Raises
+    ------
+    RunError
+        If it is no store, or damaged.
+    """
+    commands = (
+        "SELECT runs.status, count(*) FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid "
+        "WHERE tags.key = 'linerefine.part' AND tags.value = 'command' "
+        "AND runs.lifecycle_stage = 'active' GROUP BY runs.status"
+    )
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            return dict(connection.execute(commands).fetchall())
+    except sqlite3.Error as error:
+        msg = f"the MLflow store {database} cannot be read: {error}. Choose another."
+        raise RunError(msg) from error
 
 
 def upgrade(uri: str, database: Path) -> None:
