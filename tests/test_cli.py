@@ -117,6 +117,8 @@ class TestProgram:
             "plugins",
             "score",
             "ui",
+            "compare",
+            "doctor",
             "config",
             "cache",
         ]
@@ -139,6 +141,11 @@ class TestProgram:
                 "--backend --block",
             ),
             ("score", "--roi --json --block"),
+            (
+                "compare",
+                "--store --experiment --tag --refiner --metric --output --json --block",
+            ),
+            ("doctor", "--store --json"),
             ("ui", "--store --host --port"),
         ],
     )

@@ -23,6 +23,7 @@ from linerefine.events import (
 )
 from linerefine.tracking.recorder import PART, RunRecorder, Store
 from linerefine.tracking.store import is_abandoned
+from linerefine.types import Round
 
 
 class MemoryStore(Store):
@@ -133,11 +134,13 @@ def test_a_child_per_refiner_and_repeat_and_one_per_training(memory, tmp_path, s
 
 
 def test_what_tells_runs_apart_comes_before_mlflow_cuts_a_name(memory, tmp_path, stream):
-    first, *_ = stream(tmp_path)
+    first = next(event for event in stream(tmp_path) if isinstance(event, RunStarted))
+    played = Round(0, None, None, 0, 0.0, {"pfm": 0.5}, {"pfm": 0.5}, {})
     labels = ({"name": "unet", "label": "interaction only"}, {"name": "unet", "label": "both"})
     config = {**first.config, "protocol": "independent", "refiners": labels}
     key = SessionKey("interaction only", 1, "mirror 1")
-    record(memory, [replace(first, config=config), *session_events(key, "mirror 1")])
+    end = SessionFinished(key, 0, "budget spent", {})
+    record(memory, [replace(first, config=config), RoundFinished(key, played), end])
     parent, child = (run["name"] for run in memory.runs.values())
     assert parent.endswith(" quick independent")
     assert child == "2 · interaction only"
