@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from importlib import metadata
 
-from linerefine.checkup.findings import Finding
+from linerefine.checkup.findings import Finding, State
 from linerefine.registry import Registry
 
 __all__ = ["plugins", "versions"]
@@ -33,7 +33,7 @@ def versions(distribution: str = "linerefine") -> Iterator[Finding]:
             yield Finding(VERSIONS, name, metadata.version(name))
         except metadata.PackageNotFoundError:
             says = "not installed" if extra is None else f"not installed; comes with [{extra}]"
-            state = "broken" if extra is None else "absent"
+            state: State = "broken" if extra is None else "absent"
             yield Finding(VERSIONS, name, says, state, f"pip install '{whole}'")
 
 

@@ -170,7 +170,9 @@ def _plain(found: Estimate) -> dict[str, float | None]:
 
 def _lines(row: Row) -> list[dict[str, Any]]:
     run, found = row.run, {title: row.numbers[name] for title, name in COLUMNS.items()}
-    means = {title: _scaled(title, each.mean) for title, each in found.items()}
+    means: dict[str, float | None] = {
+        title: _scaled(title, each.mean) for title, each in found.items()
+    }
     intervals = {title: _interval(title, each) for title, each in found.items()}
     if row.is_by_hand:  # no network answers, so there is nothing to regret or to wait for
         means |= {"regret": None, "ms per stroke": None}
