@@ -40,7 +40,7 @@ TABLE_1 = Study(
     summary="what the refiner sees: first prediction, strokes, both",
     source=f"{SOURCE}, Table 1",
     experiment=EXPERIMENT,
-    views=("patches", "sessions", "training"),
+    views=("patches", "sessions", "gain", "extremes", "training"),
     variants=(
         Variant("prediction", {"options": {"inputs": ["image", "initial"]}}),
         Variant("interaction", {"options": {"inputs": ["image", "hints"]}}),
@@ -65,7 +65,7 @@ WIDTHS = Study(
     summary="strokes of constant width against widths drawn from the gamma distribution",
     source=f"{SOURCE}, section 4.2",
     experiment=EXPERIMENT,
-    views=("patches", "sessions", "training"),
+    views=("patches", "sessions", "gain", "extremes", "training"),
     variants=(
         Variant("constant", {"simulator": {"name": "gamma_stroke", "options": {"mode": "mean"}}}),
         Variant("sampled", {"simulator": {"name": "gamma_stroke", "options": {"mode": "sampled"}}}),
@@ -82,7 +82,7 @@ TABLE_2 = Study(
     summary="only erasing, only adding, both, until nothing helps",
     source=f"{SOURCE}, Table 2",
     experiment=EXPERIMENT,
-    views=("sessions", "gain"),
+    views=("sessions", "gain", "extremes"),
     variants=(
         Variant("both"),
         Variant("adding", {"operations": ["add"], "weights": "both"}),
@@ -161,7 +161,7 @@ FIGURE_6 = Study(
     summary="effort by hand against effort with the refiner, per mirror",
     source=f"{SOURCE}, Figure 6",
     experiment=EXPERIMENT,
-    views=("workload", "sessions"),
+    views=("workload", "sessions", "extremes"),
     settings={"evaluation": {"patch_passes": 0, "repeats": 10}},
     published={
         "sessions": (
@@ -203,7 +203,7 @@ ARCHITECTURES = Study(
     summary="U-Net, DeepLabV3+, PAN and IterNet as refiners, at equal encoder, data and steps",
     source="the systems that the paper names in section 2",
     experiment=EXPERIMENT,
-    views=("patches", "sessions", "gain", "training"),
+    views=("patches", "sessions", "gain", "extremes", "training"),
     variants=(
         Variant("unet", {"name": "unet"}),
         Variant("deeplabv3plus", {"name": "deeplabv3plus"}),
@@ -220,7 +220,7 @@ PROMPTS = Study(
     summary="strokes, clicks and scribbles, hint maps and distance maps, iterative training",
     source="UI-Net (2017), DIOS (2016), ITIS (2018)",
     experiment=EXPERIMENT,
-    views=("patches", "sessions", "gain", "training"),
+    views=("patches", "sessions", "gain", "extremes", "training"),
     variants=(
         Variant("strokes"),
         Variant("strokes_distance", {"options": {"encoding": "distance"}}),
