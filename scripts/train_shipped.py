@@ -6,7 +6,7 @@ Runs `linerefine run etruscan_mirrors --profile ship` in the folder RUN (by
 default runs/shipped; what is there is gone on with), writes the networks into
 the plugin in half precision, scores them there with `--profile trained` in
 RUN-trained, and writes the model card. Takes an hour on one core; needs no data
-and no network connection. The same machine gives the same weights.
+and no network connection.
 """
 
 from __future__ import annotations

@@ -104,13 +104,16 @@ def _session_tables(outcome: Outcome, protocol: str, result: RunResult) -> Itera
         manual=by_hand(result.config.refiners),
     )
     assisted = sessions[~sessions["refiner"].isin(_people(result))]
-    rows = [
+    rows = tuple(
         row
         for refiner, part in assisted.groupby("refiner", sort=False)
         for row in _refiner_rows(str(refiner), part)
-    ]
-    title = f"Sessions, protocol {protocol}, {outcome.data}"
-    yield Table(title, _COLUMNS, tuple(rows), percent=_PERCENT, note=_note(result), best={})
+    )
+    for what, titles in (("Sessions", SCORES), ("Effort and conduct", COSTS)):
+        columns = ("refiner", "image", *titles, "reached")
+        shown = tuple({column: row[column] for column in columns} for row in rows)
+        title = f"{what}, protocol {protocol}, {outcome.data}"
+        yield Table(title, columns, shown, percent=_PERCENT, note=_note(result))
     gains = {
         str(refiner): part.groupby("image")["mean_gain"].mean().to_dict()
         for refiner, part in assisted.groupby("refiner", sort=False)
@@ -118,12 +121,14 @@ def _session_tables(outcome: Outcome, protocol: str, result: RunResult) -> Itera
     yield from _differences(gains, f"Differences in mean gain, protocol {protocol}", "image")
 
 
-NUMBERS = {
+SCORES = {
     "initial": "initial",
     "manual best": "manual_best",
     "refined best": "refined_best",
     "max gain": "max_gain",
     "mean gain": "mean_gain",
+}
+COSTS = {
     "fewer interactions": "reduction_interactions",
     "fewer hinted pixels": "workload_reduction",
     "less stroke length": "reduction_length",
@@ -132,9 +137,9 @@ NUMBERS = {
     "compliance": "compliance",
     "worse": "worse_share",
 }
-"""Column of the table -> column of `session_summary`."""
+NUMBERS = SCORES | COSTS
+"""Column of a table -> column of `session_summary`."""
 
-_COLUMNS = ("refiner", "image", *NUMBERS, "reached")
 _PERCENT = frozenset(NUMBERS) - {"regret"}
 
 
