@@ -119,6 +119,8 @@ class TestProgram:
             "plugins",
             "score",
             "ui",
+            "compare",
+            "doctor",
             "config",
             "cache",
         ]
@@ -141,6 +143,11 @@ class TestProgram:
                 "--backend --block",
             ),
             ("score", "--roi --metric --json --block"),
+            (
+                "compare",
+                "--store --experiment --tag --refiner --metric --output --json --block",
+            ),
+            ("doctor", "--store --json"),
             ("ui", "--store --host --port"),
         ],
     )

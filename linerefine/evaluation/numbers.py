@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from linerefine.evaluation.effort import first_reaching, workload_reduction
+from linerefine.evaluation.effort import effort_to_reach, first_reaching, workload_reduction
 from linerefine.evaluation.seconds import simulated_seconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EFFORTS", "GAIN_STROKES", "Loop", "efforts", "session_numbers"]
+__all__ = ["EFFORTS", "GAIN_STROKES", "TO_BEST", "Loop", "efforts", "session_numbers"]
 
 Loop: TypeAlias = Literal["shared", "independent"]
 
@@ -30,6 +30,9 @@ EFFORTS: Final = {
     "seconds": "reduction_seconds",
 }
 """What effort is counted in, and what the reduction in it is called."""
+
+TO_BEST: Final = {"interactions": "interactions_to_best", "pixels": "pixels_to_best"}
+"""Units in which the effort to the manual best is kept as such, and what it is called."""
 
 
 def session_numbers(
@@ -103,14 +106,16 @@ def _own(curve: pd.DataFrame, metric: str) -> dict[str, float]:
 def _shared(curve: pd.DataFrame, metric: str) -> dict[str, float]:
     """Return refined against manual curve, of the same strokes."""
     manual, refined = (_column(curve, f"{side}_{metric}") for side in ("manual", "refined"))
+    spent = efforts(curve)
     reductions = {
-        EFFORTS[unit]: workload_reduction(manual, spent, refined, spent)
-        for unit, spent in efforts(curve).items()
+        EFFORTS[unit]: workload_reduction(manual, effort, refined, effort)
+        for unit, effort in spent.items()
     }
     best = _largest(manual)
     return {
         "manual_best": best,
         **_gains(_column(curve, "relative_gain")[1:]),
+        **{name: effort_to_reach(refined, spent[unit], best) for unit, name in TO_BEST.items()},
         **reductions,
         "reached": float(not math.isnan(reductions["reduction_interactions"])),
     }
@@ -124,11 +129,11 @@ def _independent(
     mark = _largest(by_hand)
     reached, needed = first_reaching(assisted, mark), first_reaching(by_hand, mark)
     own, other = efforts(curve), efforts(manual)
-    reductions = {}
+    reductions, spent = {}, {}
     for unit, name in EFFORTS.items():
-        spent = _full(unit, own[unit], budget) if reached is None else own[unit][reached]
+        spent[unit] = _full(unit, own[unit], budget) if reached is None else own[unit][reached]
         baseline = 0.0 if needed is None else other[unit][needed]
-        reductions[name] = float(1 - spent / baseline) if baseline > 0 else math.nan
+        reductions[name] = float(1 - spent[unit] / baseline) if baseline > 0 else math.nan
     steps = np.arange(1, min(GAIN_STROKES, budget) + 1)
     scores, base = (each[np.minimum(steps, len(each) - 1)] for each in (assisted, by_hand))
     gains = scores / np.where(base == 0, np.nan, base) - 1
@@ -136,13 +141,14 @@ def _independent(
     return {
         "manual_best": mark,
         **_gains(gains),
+        **{name: float(spent[u]) if is_known else math.nan for u, name in TO_BEST.items()},
         **reductions,
         "reached": float(reached is not None) if is_known else math.nan,
     }
 
 
 def _nothing() -> dict[str, float]:
-    names = ("manual_best", *_gains(np.zeros(0)), *EFFORTS.values(), "reached")
+    names = ("manual_best", *_gains(np.zeros(0)), *TO_BEST.values(), *EFFORTS.values(), "reached")
     return dict.fromkeys(names, math.nan)
 
 

@@ -66,6 +66,8 @@ def session_summary(
           Shared: of the refined over the manual curve, over all strokes.
           Independent: over the manual person after as many interactions, curves
           carried forward, over the first 200 strokes or the budget if less;
+        - ``interactions_to_best``, ``pixels_to_best``: effort at the first round at or
+          above the mark; never reached: as for the reductions;
         - ``reduction_interactions``, ``reduction_length``,
           ``workload_reduction`` (hinted pixels), ``reduction_seconds``: one
           minus what was spent at the first round at or above the mark, over
