@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from linerefine.config import RefinerConfig
 from linerefine.evaluation.numbers import GAIN_STROKES
-from linerefine.evaluation.seconds import simulated_seconds
+from linerefine.evaluation.seconds import MouseOptions, simulated_seconds
 from linerefine.evaluation.sessions import by_hand, session_summary
 from linerefine.evaluation.summary import summarise_sessions
 from linerefine.evaluation.tables import session_tables
@@ -148,6 +148,17 @@ def test_gains_are_looked_at_over_the_first_strokes_only() -> None:
     numbers = row(frame, loop="independent", budget=3000)
     assert numbers["positive_share"] == pytest.approx(1 / GAIN_STROKES)
     assert row(frame, loop="independent", budget=2)["positive_share"] == 1 / 2
+
+
+def test_how_far_gains_are_looked_at_and_who_holds_the_mouse_can_be_said() -> None:
+    assisted = session("unet", [0.5, 0.9, 0.5, 0.5, 0.5])
+    frame = pd.concat([assisted, session("manual", [0.5, 0.6])])
+    assert row(frame, loop="independent")["max_gain"] == pytest.approx(0.5)
+    assert row(frame, loop="independent", gain_strokes=4)["positive_share"] == 1 / 4
+    slow = MouseOptions(preparation_seconds=10)
+    seconds = simulated_seconds(assisted, slow)[-1]
+    assert row(frame, loop="independent", mouse=slow)["simulated_seconds"] == seconds
+    assert row(assisted, mouse=slow)["simulated_seconds"] == seconds
 
 
 def test_nothing_is_compared_without_a_manual_person() -> None:
