@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from linerefine.config import QUICK, Component, ExperimentConfig, Options
@@ -11,6 +11,7 @@ from linerefine.hooks import Entry, Experiment, Study, hookimpl
 if TYPE_CHECKING:
     from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
     from linerefine.loaders.options import FolderOptions
+    from linerefine.metrics.options import BettiOptions, CentrelineFOptions, PathOptions
     from linerefine.refiners.base import Refiner
     from linerefine.refiners.options import (
         DeepLabOptions,
@@ -68,12 +69,30 @@ def linerefine_refiners() -> Iterator[Entry[Refiner]]:
 
 @hookimpl
 def linerefine_metrics() -> Iterator[Entry[Metric]]:
-    """Offer the metrics that every line dataset needs."""
+    """Offer the metrics that every line dataset needs: of pixels, then of whole lines."""
     thinned = "pseudo-F-measure: recall counted on the thinned target"
     yield Entry("pfm", thinned, _pfm)
     yield Entry("iou", "intersection over union", _iou)
     yield Entry("f_measure", "harmonic mean of precision and recall", _f_measure)
     yield Entry("dice", "twice the intersection over the sum of both sizes", _dice)
+    yield from _metrics_of_lines()
+
+
+def _metrics_of_lines() -> Iterator[Entry[Metric]]:
+    from linerefine.metrics.options import BettiOptions, CentrelineFOptions, PathOptions
+
+    offers: tuple[tuple[str, str, Callable[..., Metric], type[Options]], ...] = (
+        ("centreline_f", "F-measure of centrelines", _centreline_f, CentrelineFOptions),
+        ("cldice", "clDice: centrelines on the other mask", _cldice, Options),
+        ("centreline_distance", "mean distance of centrelines", _distance, Options),
+        ("centreline_distance_95", "95th percentile of that distance", _distance_95, Options),
+        ("path_similarity", "lengths of ways along the lines (APLS)", _paths, PathOptions),
+        ("length_bias", "lines too long or too short in all", _length_bias, Options),
+        ("betti0", "error of the number of pieces", _betti0, BettiOptions),
+        ("betti1", "error of the number of holes", _betti1, BettiOptions),
+    )
+    for name, summary, factory, options in offers:
+        yield Entry(name, summary, factory, options, is_additive=False)
 
 
 @hookimpl
@@ -172,3 +191,51 @@ def _dice(_: Options) -> Metric:
     from linerefine.metrics.standard import Dice
 
     return Dice()
+
+
+def _centreline_f(options: CentrelineFOptions) -> Metric:
+    from linerefine.metrics.tolerance import CentrelineF
+
+    return CentrelineF(options)
+
+
+def _cldice(_: Options) -> Metric:
+    from linerefine.metrics.cldice import ClDice
+
+    return ClDice()
+
+
+def _distance(_: Options) -> Metric:
+    from linerefine.metrics.distance import CentrelineDistance
+
+    return CentrelineDistance()
+
+
+def _distance_95(_: Options) -> Metric:
+    from linerefine.metrics.distance import CentrelineDistance95
+
+    return CentrelineDistance95()
+
+
+def _paths(options: PathOptions) -> Metric:
+    from linerefine.metrics.paths import PathSimilarity
+
+    return PathSimilarity(options)
+
+
+def _length_bias(_: Options) -> Metric:
+    from linerefine.metrics.lengths import LengthBias
+
+    return LengthBias()
+
+
+def _betti0(options: BettiOptions) -> Metric:
+    from linerefine.metrics.topology import Betti0Error
+
+    return Betti0Error(options)
+
+
+def _betti1(options: BettiOptions) -> Metric:
+    from linerefine.metrics.topology import Betti1Error
+
+    return Betti1Error(options)

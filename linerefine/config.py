@@ -89,7 +89,16 @@ class SegmenterConfig(Options):
 
     network: NetworkConfig = NetworkConfig()
     checkpoint: str | None = Field(
-        None, description="A trained segmenter (.safetensors) to use instead of training one."
+        None,
+        description="A trained segmenter to use instead of training one: a .safetensors file, or "
+        "'shipped:EXPERIMENT' for the one that comes with an experiment, which brings its "
+        "normalisation.",
+    )
+    threshold: Literal["fixed", "tuned"] = Field(
+        "fixed",
+        description="From which probability first predictions are line. 'fixed': "
+        "session.threshold, or what a checkpoint was tuned to. 'tuned': what scores best on the "
+        "validation split; all their logits are shifted so that session.threshold cuts there.",
     )
 
 
@@ -101,8 +110,8 @@ class RefinerConfig(Component):
     )
     weights: str | None = Field(
         None,
-        description="Trained weights to use instead of training: a .safetensors file, or the "
-        "label of a refiner earlier in the list.",
+        description="Trained weights to use instead of training: a .safetensors file, the label "
+        "of a refiner earlier in the list, or 'shipped:EXPERIMENT'.",
     )
     simulator: Component | None = Field(
         None, description="Whose strokes it is trained and tested with; None: the run's."
@@ -126,6 +135,12 @@ class TilingConfig(Options):
     patch: int = Field(256, ge=32, multiple_of=32, description="Edge of a network input, pixels.")
     overlap: int = Field(
         64, ge=0, description="Overlap of neighbouring patches in whole-image prediction, pixels."
+    )
+    blend: Literal["taper", "paper"] = Field(
+        "taper",
+        description="How overlapping answers are weighed: 'taper' falls smoothly over the overlap; "
+        "'paper' is the authors' weight map, nothing on a patch's border ring, all from 64 "
+        "pixels inwards.",
     )
     train_rows: int = Field(1120, ge=32, description="Height of a training tile, pixels.")
     train_cols: int = Field(1494, ge=32, description="Width of a training tile, pixels.")

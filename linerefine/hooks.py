@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import pluggy
@@ -74,12 +75,16 @@ class Entry(Generic[T]):
         ``factory(options, channels=n)``, n the number of image channels.
     options : type of Options
         Model of its options; the base class takes none.
+    is_additive : bool
+        Of a metric the same as `linerefine.interfaces.Metric.is_additive`,
+        known before it is made; means nothing for other components.
     """
 
     name: str
     summary: str
     factory: Callable[..., T]
     options: type[Options] = Options
+    is_additive: bool = True
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,11 @@ class Experiment:
     score_sheet : callable or None
         ``score_sheet(result)`` turns a finished run into tables of its own,
         written to the run folder beside the general ones.
+    trained : callable or None
+        ``trained()`` returns the folder of networks that ship with the plugin,
+        as `linerefine.experiment.slim.slim_copy` lays it out. Settings name
+        them ``shipped:<name>``, and ``linerefine predict`` takes them without
+        ``--run``.
     """
 
     name: str
@@ -109,6 +119,7 @@ class Experiment:
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     score_sheet: Callable[[RunResult], Report] | None = None
+    trained: Callable[[], Path] | None = None
 
 
 View = Literal["patches", "sessions", "gain", "workload", "widths", "strip", "training", "extremes"]

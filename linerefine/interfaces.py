@@ -138,25 +138,38 @@ class UserSimulator(ABC):
 
 
 class Metric(ABC):
-    """A score of a mask against a target, from additive counts.
+    """A score of a mask against a target, from statistics that can be summed.
 
     Its name is the name it is registered under.
+
+    Attributes
+    ----------
+    higher_is_better : bool
+    is_additive : bool
+        Whether the statistics of an image are the sum of those of its pixels,
+        in any order, so that a stroke is scored from the pixels it changes
+        (`Target.pixels`); what depends on neighbours, such as a skeleton, is
+        then read from the target. Only such metrics steer, and only they are
+        scored after every stroke; the others are scored on whole masks. The
+        `linerefine.hooks.Entry` says the same.
+    is_share : bool
+        Whether scores are shares, which tables show in per cent.
     """
 
     higher_is_better: ClassVar[bool] = True
+    is_additive: ClassVar[bool] = True
+    is_share: ClassVar[bool] = True
 
     @abstractmethod
     def measure(self, prediction: Mask, target: Target) -> NDArray[np.float64]:
-        """Return additive statistics, shape (S,), counted inside the ROI.
+        """Return finite statistics, shape (S,) with the same S always, taken inside the ROI.
 
-        The statistics of an image are the sum of those of its pixels, so that
-        a stroke is scored from the pixels it changes (`Target.pixels`). What
-        depends on neighbours, such as a skeleton, is read from the target.
+        Those of several images, or of the patches of one, are summed to pool them.
         """
 
     @abstractmethod
     def reduce(self, statistics: NDArray[np.float64]) -> float:
-        """Return the score; nan where undefined, never a silent 0."""
+        """Return the score of (sums of) statistics; nan where undefined, never a silent 0."""
 
     def score(self, prediction: Mask, target: Target) -> float:
         """Return `reduce` of `measure`."""

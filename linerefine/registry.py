@@ -230,11 +230,23 @@ class Registry:
         return simulator
 
     def make_metric(self, component: Component, where: Where = ()) -> Metric:
-        """Return the metric a configuration names; raises as `make_loader`."""
+        """Return the metric a configuration names; raises as `make_loader`.
+
+        Raises PluginError also if it is additive and its entry denies it, or the
+        other way about.
+        """
         from linerefine.interfaces import Metric
 
         place = where or ("metrics", component.name)
         metric: Metric = self._made("metric", component, place, Metric)
+        announced = self.metric(component.name).is_additive
+        if metric.is_additive != announced:
+            source = self._offer("metric", component.name).plugin.source
+            msg = (
+                f"metric '{component.name}' of {source} has is_additive = {metric.is_additive}, "
+                f"its Entry {announced}; both must say the same."
+            )
+            raise PluginError(msg)
         return metric
 
     def make_refiner(self, component: Component, channels: int, where: Where = ()) -> Refiner:

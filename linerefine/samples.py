@@ -28,8 +28,8 @@ class Target:
 
     Notes
     -----
-    The two skeletons are computed once per target and then kept. The skeleton
-    of a crop is not the crop of the skeleton: `crop` makes a new target that
+    Skeletons are computed once per target and then kept. The skeleton of a
+    crop is not the crop of the skeleton: `crop` makes a new target that
     skeletonises its own mask, `window` one that slices this target's.
     """
 
@@ -58,6 +58,16 @@ class Target:
         from linerefine.geometry.centreline import thin  # scikit-image only where used
 
         return thin(self.mask)
+
+    @cached_property
+    def inner_centreline(self) -> Mask:
+        """Skeleton of the mask cut to the ROI: what predicted centrelines are compared with.
+
+        A part of a target has one of its own.
+        """
+        from linerefine.geometry.centreline import centreline  # scikit-image only where used
+
+        return centreline(self.mask & self.roi)
 
     def crop(self, tile: Tile) -> Target:
         """Return the target of a tile alone, with skeletons of its own.

@@ -1,4 +1,4 @@
-"""Look at a store in a real browser: the runs table, a parent, and runs compared.
+"""Look at a store in a real browser: the runs table, a parent, runs compared, a comparison.
 
 A tool for developers: ``python scripts/screenshot_mlflow.py STORE FOLDER``
 starts MLflow on a store (a URI or a database file), opens its pages in Debian's
@@ -61,7 +61,7 @@ def main() -> int:
         photograph(f"http://127.0.0.1:{port}", uri, given)
     finally:
         os.kill(server.pid, signal.SIGINT)
-        server.wait(timeout=30)
+        server.wait(timeout=90)
     return 0
 
 
@@ -94,6 +94,9 @@ def photograph(address: str, uri: str, given: argparse.Namespace) -> None:
         "compare": f"{address}/#/compare-runs?runs={chosen}&experiments={here}",
         "models": f"{base}/models",
     }
+    for run in comparisons(uri, experiment)[:1]:
+        pages["comparison"] = f"{base}/runs/{run.info.run_id}"
+        pages["comparison-artifacts"] = f"{base}/runs/{run.info.run_id}/artifacts"
     with sync_playwright() as browsers:
         browser = browsers.chromium.launch(
             executable_path=given.chromium, args=["--no-sandbox", "--disable-gpu"]
@@ -120,12 +123,23 @@ def newest_runs(uri: str, name: str | None) -> list[Any]:
     return [parent, *client.search_runs([parent.info.experiment_id], child_of)]
 
 
+def comparisons(uri: str, experiment: str) -> list[Any]:
+    """Return what `linerefine compare` recorded, the newest first."""
+    wanted = "tags.`linerefine.part` = 'comparison'"
+    order = ["attributes.start_time DESC"]
+    return list(open_client(uri).search_runs([experiment], wanted, order_by=order))
+
+
 def shoot(page: Page, url: str, path: Path) -> None:
     """Open a page, let it settle and save it; `networkidle` never comes here."""
     page.goto(url, wait_until="domcontentloaded")
     page.wait_for_timeout(8000)
     if path.stem == "runs":
         page.locator("button[data-component-id*='runnamecellrenderer']").first.click()
+        page.wait_for_timeout(4000)
+    if path.stem == "comparison-artifacts":
+        page.get_by_text("comparison", exact=True).first.click()
+        page.get_by_text("comparison.html").first.click()
         page.wait_for_timeout(4000)
     page.screenshot(path=path, timeout=180_000)
     print(path)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import tomllib
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from linerefine.cli import main
 from linerefine.cli.running import latest_unfinished, new_folder
 from linerefine.cli.showing import store_at
 from linerefine.configure import dump_config
+from linerefine.registry import Registry
 
 FAKES = Path(__file__).parent / "plugins"
 OURS = ("--block", "etruscan_mirrors", "--block", "retina_demo")
@@ -114,11 +116,14 @@ class TestProgram:
             "reproduce",
             "predict",
             "export",
-            "plugins",
             "score",
             "ui",
+            "new-plugin",
+            "compare",
+            "doctor",
             "config",
             "cache",
+            "plugins",
         ]
         assert done.code == 0
 
@@ -130,7 +135,7 @@ class TestProgram:
                 "--data-root --profile --refiner --seed --repeats --set --config --output --device "
                 "--backend --resume --jobs --cluster --block",
             ),
-            ("predict", "--run --output --device --backend --block"),
+            ("predict", "--output --run --device --backend --block"),
             ("export", "--network --format --output --image --block"),
             ("plugins", "--json --block"),
             (
@@ -138,7 +143,12 @@ class TestProgram:
                 "--data-root --profile --refiner --seed --repeats --set --config --device "
                 "--backend --block",
             ),
-            ("score", "--roi --json --block"),
+            ("score", "--roi --metric --json --block"),
+            (
+                "compare",
+                "--store --experiment --tag --refiner --metric --output --json --block",
+            ),
+            ("doctor", "--store --json"),
             ("ui", "--store --host --port"),
         ],
     )
@@ -193,7 +203,9 @@ class TestPlugins:
             "name        version  provides",
             "linerefine  0.1.0    loaders: folder · simulators: clicks, longest, scribbles · "
             "refiners: deeplabv3plus, iternet, manual, pan, unet · "
-            "metrics: dice, f_measure, iou, pfm · experiments: folder · studies: comparison",
+            "metrics: betti0, betti1, centreline_distance, centreline_distance_95, centreline_f, "
+            "cldice, dice, f_measure, iou, length_bias, path_similarity, pfm · "
+            "experiments: folder · studies: comparison",
             "leaves      1.2      loaders: leaves · simulators: pen · refiners: pasted · "
             "metrics: area · experiments: leaves",
         ]
@@ -319,7 +331,10 @@ class TestScore:
 
     def test_json_is_pairs_and_mean(self, cli, masks):
         done = cli("score", "mine", "theirs", "--json", *OURS)
-        perfect = {"pfm": 1.0, "iou": 1.0, "f_measure": 1.0, "dice": 1.0}
+        core = Registry.discover(OURS[1::2])
+        made = {name: core.make_metric(lr.Component(name=name)) for name in core.metrics()}
+        perfect = {name: float(metric.higher_is_better) for name, metric in made.items()}
+        assert {"pfm", "cldice", "betti1"} <= perfect.keys()
         assert json.loads(done.out) == {
             "pairs": [
                 {"name": "empty", **dict.fromkeys(perfect)},
@@ -330,7 +345,8 @@ class TestScore:
         assert (done.code, done.err) == (0, "")
 
     def test_the_table_says_what_was_left_out(self, cli, masks):
-        done = cli("score", "mine", "theirs", *OURS)
+        four = [f"--metric={name}" for name in ("pfm", "iou", "f_measure", "dice")]
+        done = cli("score", "mine", "theirs", *four, *OURS)
         assert done.out.replace("\N{EN DASH}", "-").splitlines() == [
             "mine against theirs",
             "name       pfm      iou  f_measure     dice",
@@ -340,6 +356,22 @@ class TestScore:
             "Undefined and left out of the mean, of 2: pfm in 1, iou in 1, f_measure in 1, "
             "dice in 1.",
         ]
+
+    def test_only_the_metrics_that_are_asked_for_and_in_their_units(self, cli, masks):
+        done = cli("score", "mine", "theirs", "--metric", "betti0", "--metric", "cldice", *OURS)
+        assert done.out.replace("\N{EN DASH}", "-").splitlines() == [
+            "mine against theirs",
+            "name   betti0   cldice",
+            "empty       -        -",
+            "line        0  100.0 %",
+            "mean        0  100.0 %",
+            "Undefined and left out of the mean, of 2: betti0 in 1, cldice in 1.",
+        ]
+
+    def test_an_unknown_metric_is_refused(self, cli, masks):
+        done = cli("score", "mine", "theirs", "--metric", "cldise", *OURS)
+        assert (done.code, done.out) == (2, "")
+        assert "no metric named 'cldise'. Did you mean 'cldice'?" in done.err
 
     def test_a_plugins_metric_is_scored_too(self, cli, masks, install):
         install("good")
@@ -359,7 +391,9 @@ class TestScore:
         done = cli(
             "score", "mine/line.png", "theirs/line.png", "--roi", "mine/empty.png", "--json", *OURS
         )
-        assert json.loads(done.out)["mean"] == dict.fromkeys(["pfm", "iou", "f_measure", "dice"])
+        mean = json.loads(done.out)["mean"]
+        assert {"pfm", "iou", "f_measure", "dice", "cldice"} <= mean.keys()
+        assert set(mean.values()) == {None}
 
     def test_files_that_do_not_match_are_one_error(self, cli, masks):
         (masks / "mine" / "line.png").rename(masks / "mine" / "lines.png")
@@ -627,6 +661,28 @@ class TestPredict:
         assert done.code == 130
         assert done.out.splitlines() == ["out/m.png", "out/p.tif"]
         assert done.err.splitlines()[-1] == "interrupted; what was finished is in out"
+
+    def test_without_a_run_the_networks_that_ship_are_used(
+        self, cli, fake_predict, monkeypatch, tmp_path
+    ):
+        (tmp_path / "ship").mkdir()
+        (tmp_path / "ship" / "config.toml").touch()
+        (tmp_path / "ship" / "trained_on.json").write_text('{"what": "doodles only"}')
+        folder = lr.Registry.discover(blocked=OURS[1::2])
+        shipping = replace(folder.experiment("folder"), trained=lambda: tmp_path / "ship")
+        monkeypatch.setattr(lr.Registry, "experiment", lambda self, name: shipping)
+        done = cli("predict", "folder", "a.tif", "--output", "out", *OURS)
+        assert done.code == 0
+        assert done.err.splitlines()[:2] == [
+            "folder: 1 to predict with the network that ships with it, auto",
+            "that network was trained on doodles only",
+        ]
+        assert [call[1] for call in fake_predict] == [tmp_path / "ship"]
+
+    def test_without_a_run_or_networks_that_ship_a_run_is_asked_for(self, cli, fake_predict):
+        done = cli("predict", "folder", "a.tif", "--output", "out", *OURS)
+        assert (done.code, fake_predict) == (2, [])
+        assert "no trained networks ship with 'folder'. Name a folder with --run" in done.err
 
     def test_an_unknown_experiment_is_refused_first(self, cli, fake_predict):
         done = cli("predict", "foldr", "a", "--run", "r", "--output", "out", *OURS)

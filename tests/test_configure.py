@@ -265,6 +265,11 @@ class TestMistakes:
                 "metrics.1.name is 'pfm' again, expected each name once (set by --set).",
             ),
             (
+                "metrics.0.name=cldice",
+                "metrics.0.name is 'cldice', expected a metric that can steer, which the first "
+                "one does: area, dice, f_measure, iou, pfm (set by --set).",
+            ),
+            (
                 "segmenter.network.encoder_depth=9",
                 "segmenter.network.encoder_depth is 9, expected <= 5 (set by --set).",
             ),
@@ -279,8 +284,8 @@ class TestMistakes:
             ),
             (
                 "tiling.zzz=1",
-                "tiling.zzz is not a setting (set by --set). Available: overlap, patch, "
-                "patches_per_tile, train_cols, train_rows.",
+                "tiling.zzz is not a setting (set by --set). Available: blend, overlap, "
+                "patch, patches_per_tile, train_cols, train_rows.",
             ),
             ("=3", "--set is '=3', expected KEY=VALUE such as training.max_epochs=3."),
             (

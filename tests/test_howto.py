@@ -36,10 +36,13 @@ def test_the_simulator_keeps_its_promises() -> None:
     check_simulator(entry.factory(lr.Options()))
 
 
-def test_the_metric_keeps_its_promises() -> None:
-    defined = first_block("add-a-metric.md")
+@pytest.mark.parametrize(("block", "is_additive"), [(1, True), (2, False)])
+def test_the_metrics_keep_their_promises(block: int, is_additive: bool) -> None:
+    defined = first_block("add-a-metric.md", block)  # each defines the hook anew
     (entry,) = defined["linerefine_metrics"]()
-    check_metric(entry.factory(lr.Options()))
+    metric = entry.factory(lr.Options())
+    assert metric.is_additive == entry.is_additive == is_additive
+    check_metric(metric)
 
 
 def test_the_refiner_keeps_its_promises() -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,24 @@ def test_no_tracked_file_names_a_path_of_one_machine() -> None:
 
 
 def test_no_tracked_file_is_large() -> None:
-    big = [str(p) for p in tracked() if p.is_file() and p.stat().st_size > 1_000_000]
+    # Trained networks may take ten megabytes each.
+    most = {".safetensors": 10_000_000}
+    big = [p for p in tracked() if p.is_file() and p.stat().st_size > most.get(p.suffix, 1_000_000)]
     assert big == []
+
+
+@pytest.mark.slow
+def test_the_wheel_of_the_mirrors_holds_the_networks_that_ship(tmp_path: Path) -> None:
+    package = ROOT / "plugins" / "etruscan_mirrors"
+    command = ["uv", "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(package)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    trained = package / "linerefine_etruscan_mirrors" / "trained"
+    ships = [path for path in trained.rglob("*") if path.is_file()]
+    assert len(ships) == 7
+    with zipfile.ZipFile(wheel) as archive:
+        for path in ships:
+            assert archive.read(str(path.relative_to(package))) == path.read_bytes()
 
 
 def test_readme_gives_two_commands_and_ci_runs_the_second() -> None:

@@ -53,7 +53,20 @@ class TestDiscovery:
             "loaders": ("folder",),
             "simulators": ("clicks", "longest", "scribbles"),
             "refiners": ("deeplabv3plus", "iternet", "manual", "pan", "unet"),
-            "metrics": ("dice", "f_measure", "iou", "pfm"),
+            "metrics": (
+                "betti0",
+                "betti1",
+                "centreline_distance",
+                "centreline_distance_95",
+                "centreline_f",
+                "cldice",
+                "dice",
+                "f_measure",
+                "iou",
+                "length_bias",
+                "path_similarity",
+                "pfm",
+            ),
             "experiments": ("folder",),
             "studies": ("comparison",),
         }
@@ -69,7 +82,7 @@ class TestDiscovery:
 
     def test_two_registries_share_nothing(self):
         one, other = Registry([builtin]), Registry([])
-        assert one.metrics().keys() == {"pfm", "iou", "f_measure", "dice"}
+        assert {"pfm", "iou", "f_measure", "dice", "cldice"} <= one.metrics().keys()
         assert other.metrics() == {}
 
     @pytest.mark.parametrize("blocked", ["linerefine-leaves", "linerefine_leaves", "leaves"])
@@ -323,6 +336,14 @@ class TestMaking:
         )
         with pytest.raises(lr.PluginError, match=expected):
             registry.make_refiner(lr.Component(name="unet"), 1)
+
+    def test_a_metric_must_be_as_additive_as_its_entry_says(self):
+        from linerefine.metrics import ClDice
+
+        offered = plugin(linerefine_metrics=lambda: [lr.Entry("forgotten", "a metric", ClDice)])
+        expected = r"has is_additive = False, its Entry True; both must say the same\.$"
+        with pytest.raises(lr.PluginError, match=expected):
+            Registry([offered]).make_metric(lr.Component(name="forgotten"))
 
 
 def test_a_module_of_no_distribution_has_no_version():

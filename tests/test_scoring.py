@@ -130,7 +130,8 @@ class TestScorePaths:
         assert pair.name == "mine"
         assert pair.scores["f_measure"] == pytest.approx(2 * recall / (precision + recall))
         assert pair.scores["iou"] == pytest.approx(recall)
-        assert set(pair.scores) == {"pfm", "iou", "f_measure", "dice"}
+        assert {"pfm", "iou", "f_measure", "dice", "cldice", "betti0"} <= set(pair.scores)
+        assert set(pair.scores) == set(metrics)
         assert sheet.mean == pytest.approx(pair.scores)
         assert set(sheet.skipped.values()) == {0}
 
@@ -152,12 +153,10 @@ class TestScorePaths:
         sheet = score_paths(tmp_path / "mine", tmp_path / "theirs", metrics)
         record = json.loads(json.dumps(sheet.to_dict(), allow_nan=False))
         undefined = dict.fromkeys(metrics)
+        best = {name: float(metric.higher_is_better) for name, metric in metrics.items()}
         assert record == {
-            "pairs": [
-                {"name": "empty", **undefined},
-                {"name": "full", **dict.fromkeys(metrics, 1.0)},
-            ],
-            "mean": dict.fromkeys(metrics, 1.0),
+            "pairs": [{"name": "empty", **undefined}, {"name": "full", **best}],
+            "mean": best,
         }
         assert sheet.skipped == dict.fromkeys(metrics, 1)
 

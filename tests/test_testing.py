@@ -362,6 +362,49 @@ def test_metric_check_passes_an_honest_one():
     check_metric(Counting(counts, share))
 
 
+class Whole(Counting):
+    """The same, of whole masks only."""
+
+    is_additive = False
+
+
+def areas(prediction, target):
+    masks = (prediction & target.roi, target.mask & target.roi)
+    return np.array([*(np.count_nonzero(mask) for mask in masks), 1], float)
+
+
+def excess(ours, theirs, _):
+    return -abs(ours - theirs) / theirs if theirs else float("nan")
+
+
+BROKEN_WHOLE_METRICS = {
+    "counted twice scores": (areas, lambda a, b, n: excess(a, b, n) / n if b else float("nan")),
+    "counts pixels outside the ROI": (
+        lambda p, t: np.array([p.sum(), (t.mask & t.roi).sum(), 1], float),
+        excess,
+    ),
+    "undefined must be nan": (areas, lambda a, b, n: -abs(a - b) / n),
+    "check the formula and `higher_is_better`": (areas, lambda a, b, n: -excess(a, b, n)),
+    "scores nothing worse than a perfect": (areas, lambda a, b, n: 1.0 if b else float("nan")),
+}
+
+
+def test_metric_check_lets_a_metric_of_whole_masks_look_at_one_side():
+    # Lines elsewhere have the right area, and no window's areas are looked at.
+    check_metric(Whole(areas, excess))
+
+
+@pytest.mark.parametrize("message", BROKEN_WHOLE_METRICS)
+def test_metric_check_finds_in_a_metric_of_whole_masks(message):
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        check_metric(Whole(*BROKEN_WHOLE_METRICS[message]))
+
+
+def test_metric_check_finds_an_additive_metric_that_is_blind_to_one_side():
+    with pytest.raises(AssertionError, match="check the formula and `higher_is_better`"):
+        check_metric(Counting(lambda p, t: areas(p, t)[:2], lambda a, b: excess(a, b, 1)))
+
+
 @pytest.mark.parametrize("message", BROKEN_METRICS)
 def test_metric_check_finds(message):
     with pytest.raises(AssertionError, match=re.escape(message)):

@@ -52,7 +52,6 @@ cache_app = typer.Typer(
 )
 app.add_typer(cache_app)
 app.add_typer(plugins_app)
-app.command("new-plugin", short_help="Write a plugin to begin with.")(new_plugin)
 
 
 def _print_version(wanted: bool) -> None:
@@ -211,13 +210,18 @@ def predict(
         list[str],
         typer.Argument(metavar="IMAGE_OR_SCAN", show_default=False, help="What to predict."),
     ],
-    run: Annotated[
-        Path,
-        typer.Option("--run", metavar="RUN", help="Run folder that holds the trained network."),
-    ],
     output: Annotated[
         Path, typer.Option("--output", metavar="DIR", help="Folder for masks and probability maps.")
     ],
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="Run folder that holds the trained network. Without it: the one that ships "
+            "with the experiment.",
+        ),
+    ] = None,
     device: Device = None,
     backend: Backend = None,
     block: Block = None,
@@ -346,17 +350,23 @@ def score(
         Path | None,
         typer.Option("--roi", metavar="ROI", help="Mask of the pixels that count, or a folder."),
     ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help="By this metric only; repeatable."),
+    ] = None,
     as_json: AsJson = False,
     block: Block = None,
 ) -> None:
-    """Score masks by every registered metric; folders are matched by stem.
+    """Score masks by every registered metric, or by some; folders are matched by stem.
 
     A pixel is line if it is above one half: of 1 if nothing is above 1, else
     of 255 or 65535. Of drawings on a transparent ground the opacity counts.
     """
     from linerefine.cli.scoring import score_command
 
-    score_command(prediction, target, roi=roi, as_json=as_json, blocked=block or ())
+    score_command(
+        prediction, target, roi=roi, wanted=metric or (), as_json=as_json, blocked=block or ()
+    )
 
 
 @app.command(short_help="Show the runs in MLflow.")
@@ -376,3 +386,6 @@ def ui(
     from linerefine.cli.showing import ui_command
 
     ui_command(store, host=host, port=port)
+
+
+app.command("new-plugin", short_help="Write a plugin to begin with.")(new_plugin)

@@ -8,6 +8,7 @@ from pathlib import Path
 from linerefine.cli.output import complain, error_console, progress_on, say
 from linerefine.cli.plugins import usable_registry
 from linerefine.cli.stopped import Stopped
+from linerefine.errors import RunError
 
 __all__ = ["predict_command"]
 
@@ -16,16 +17,29 @@ def predict_command(
     experiment: str,
     sources: Sequence[str],
     *,
-    run: Path,
+    run: Path | None,
     output: Path,
     device: str,
     backend: str | None,
     blocked: Collection[str],
 ) -> None:
-    """Predict images with a run's network and name every file written."""
+    """Predict images with a run's network, or one that ships, and name every file written."""
     registry = usable_registry(blocked)
-    registry.experiment(experiment)
-    complain(f"{experiment}: {len(sources)} to predict with {run}, {device}")
+    chosen = registry.experiment(experiment)
+    if run is None and chosen.trained is None:
+        msg = (
+            f"no trained networks ship with '{experiment}'. Name a folder with --run, as "
+            f"linerefine run {experiment} makes it."
+        )
+        raise RunError(msg)
+    network = str(run) if run is not None else "the network that ships with it"
+    complain(f"{experiment}: {len(sources)} to predict with {network}, {device}")
+    if run is None:
+        from linerefine.experiment.shipped import shipped_folder_of, trained_on
+
+        folder = shipped_folder_of(chosen)
+        run = folder.path
+        complain(f"that network was trained on {trained_on(folder)}")
     from linerefine.predict import Prediction, predict_scans
 
     def name_files(prediction: Prediction) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,12 @@ def score_command(
     target: Path,
     *,
     roi: Path | None,
+    wanted: Sequence[str],
     as_json: bool,
     blocked: Collection[str],
 ) -> None:
     """Score and print, as a table or as JSON."""
-    metrics = _metrics(usable_registry(blocked))
+    metrics = _metrics(usable_registry(blocked), wanted)
     from linerefine.scoring import score_paths
 
     with progress_on(error_console()) as progress:
@@ -40,11 +41,14 @@ def score_command(
     from linerefine.report import Report
     from linerefine.tracking.console import print_report
 
-    print_report(Report((_table(sheet, prediction, target),)), result_console())
+    table = _table(sheet, metrics, title=f"{prediction} against {target}")
+    print_report(Report((table,)), result_console())
 
 
-def _metrics(registry: Registry) -> dict[str, Metric]:
-    """Return every registered metric that its own defaults can make."""
+def _metrics(registry: Registry, wanted: Sequence[str]) -> dict[str, Metric]:
+    """Return the wanted metrics; by default every one that its own defaults can make."""
+    if wanted:
+        return {name: registry.make_metric(Component(name=name)) for name in wanted}
     made = {}
     for name in registry.metrics():
         try:
@@ -54,7 +58,7 @@ def _metrics(registry: Registry) -> dict[str, Metric]:
     return made
 
 
-def _table(sheet: ScoreSheet, prediction: Path, target: Path) -> Table:
+def _table(sheet: ScoreSheet, metrics: Mapping[str, Metric], *, title: str) -> Table:
     from linerefine.report import Table
 
     names = tuple(sheet.mean)
@@ -63,10 +67,10 @@ def _table(sheet: ScoreSheet, prediction: Path, target: Path) -> Table:
     total = len(sheet.pairs)
     skipped = ", ".join(f"{name} in {count}" for name, count in undefined.items())
     return Table(
-        title=f"{prediction} against {target}",
+        title=title,
         columns=("name", *names),
         rows=(*rows, {"name": "mean", **sheet.mean}),
-        percent=frozenset(name for name in names if _is_share(sheet, name)),
+        percent=frozenset(n for n in names if metrics[n].is_share and _is_share(sheet, n)),
         note=f"Undefined and left out of the mean, of {total}: {skipped}." if undefined else "",
     )
 

@@ -330,6 +330,7 @@ def _checked(layers: Layers, registry: Registry, findings: _Findings) -> Experim
         complete = _with(complete, (*where, "options"), options)
     _check_training(settings, layers, findings)
     _check_names_differ(settings, layers, findings)
+    _check_steering(settings, layers, registry, findings)
     try:
         config = ExperimentConfig.model_validate(complete)
     except ValidationError as error:
@@ -439,6 +440,20 @@ def _check_names_differ(settings: Mapping[str, Any], layers: Layers, findings: _
                 mistake = Mistake((*where, key), f"is '{called}' again", "each name once")
                 findings.lines.append(_line(mistake, layers) + remedy)
             seen.add(called)
+
+
+def _check_steering(
+    settings: Mapping[str, Any], layers: Layers, registry: Registry, findings: _Findings
+) -> None:
+    """Refuse a first metric that cannot be followed stroke by stroke."""
+    first = next((item for item in _components(settings) if item[0] == ("metrics", 0)), None)
+    entries = registry.metrics()
+    if first is None or first[1]["name"] not in entries or entries[first[1]["name"]].is_additive:
+        return
+    able = ", ".join(sorted(name for name, entry in entries.items() if entry.is_additive))
+    expected = f"a metric that can steer, which the first one does: {able}"
+    mistake = Mistake(("metrics", 0, "name"), f"is '{first[1]['name']}'", expected)
+    findings.lines.append(_line(mistake, layers))
 
 
 def _unknown(kind: str, name: str, available: Collection[str], owner: str) -> UnknownNameError:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from linerefine.evaluation.options import Option
-from linerefine.geometry.strokes import mark
 from linerefine.samples import Target
 from linerefine.session import RefinementSession
 from linerefine.types import Operation
@@ -60,11 +59,12 @@ class Consequences:
 
 
 def _compliance(option: Option, session: RefinementSession, target: Target) -> float:
-    tile, pixels = mark(option.stroke, session.shape)
-    counts = pixels & target.roi[tile.index]
+    update = option.update
+    assert update.pixels is not None  # a stroke that is about to be drawn marks pixels
+    counts = update.pixels & target.roi[update.marked.index]
     total = int(np.count_nonzero(counts))
     if total == 0:
         return math.nan
-    says_line = option.update.logits[tile.within(option.update.box).index] > session.cut
+    says_line = update.logits[update.marked.within(update.box).index] > session.cut
     agrees = says_line == (option.stroke.operation is Operation.ADD)
     return int(np.count_nonzero(counts & agrees)) / total

@@ -16,6 +16,7 @@ import numpy as np
 from linerefine.config import EvaluationConfig
 from linerefine.evaluation.independent import independent_rounds
 from linerefine.evaluation.ledger import Ledger
+from linerefine.evaluation.scores import by_additivity, scored_at_both_ends
 from linerefine.evaluation.shared import shared_rounds
 from linerefine.evaluation.task import Task
 from linerefine.interfaces import Metric, UserSimulator
@@ -65,7 +66,8 @@ def drive(
     config : EvaluationConfig
         Loop, budget, attempts, and whether empty tiles are worked on.
     metrics : mapping of str to Metric
-        The first one steers.
+        The first one steers. Those that are not additive are scored in round 0
+        and in the last round only; rounds are then told one round later.
     rng : numpy.random.Generator
         The only source of chance.
     operations : frozenset of Operation
@@ -82,12 +84,14 @@ def drive(
     -------
     result : DriveResult
     """
+    metrics, others = by_additivity(metrics)
     metric = next(iter(metrics.values()))
     task = Task(session, target, simulator, operations, config, metric, rng, lockstep)
     ledger = Ledger(session, target, metrics)
     rounds: list[Round] = []
     following = _LOOPS[config.loop](task, ledger)
-    for round_ in chain([ledger.begin()], following):
+    played = chain([ledger.begin()], following)
+    for round_ in scored_at_both_ends(played, session, target, others, config.budget):
         rounds.append(round_)
         started = perf_counter()
         on_round(round_)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linerefine.evaluation.effort import first_reaching, workload_reduction
-from linerefine.evaluation.seconds import simulated_seconds
+from linerefine.evaluation.effort import effort_to_reach, first_reaching, workload_reduction
+from linerefine.evaluation.seconds import MouseOptions, simulated_seconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EFFORTS", "GAIN_STROKES", "Loop", "efforts", "session_numbers"]
+__all__ = ["EFFORTS", "GAIN_STROKES", "TO_BEST", "Loop", "efforts", "session_numbers"]
 
 Loop: TypeAlias = Literal["shared", "independent"]
 
@@ -31,6 +32,9 @@ EFFORTS: Final = {
 }
 """What effort is counted in, and what the reduction in it is called."""
 
+TO_BEST: Final = {"interactions": "interactions_to_best", "pixels": "pixels_to_best"}
+"""Units in which the effort to the manual best is kept as such, and what it is called."""
+
 
 def session_numbers(
     curve: pd.DataFrame,
@@ -39,6 +43,8 @@ def session_numbers(
     loop: Loop,
     budget: int,
     manual: pd.DataFrame | None = None,
+    gain_strokes: int = GAIN_STROKES,
+    mouse: MouseOptions | None = None,
 ) -> dict[str, float]:
     """Return what one session (one refiner, repeat and image) achieved.
 
@@ -56,6 +62,10 @@ def session_numbers(
     manual : DataFrame, optional
         For the independent loop: the rounds of the manual person on the same
         image and repeat. Without them all comparisons are nan.
+    gain_strokes : int
+        Over so many strokes the gain of an independent session is looked at.
+    mouse : MouseOptions, optional
+        How seconds are simulated.
 
     Returns
     -------
@@ -63,25 +73,33 @@ def session_numbers(
         The columns of `linerefine.evaluation.sessions.session_summary` but for
         its keys.
     """
+    spent = efforts(curve, mouse)
+    own = _own(curve, metric, spent)
     if loop == "shared":
-        return _own(curve, metric) | _shared(curve, metric)
-    compared = _nothing() if manual is None else _independent(curve, manual, metric, budget)
-    return _own(curve, metric) | compared
+        return own | _shared(curve, metric, spent)
+    if manual is None:
+        return own | _nothing()
+    assisted, by_hand = (_column(each, f"refined_{metric}") for each in (curve, manual))
+    steps = np.arange(1, min(gain_strokes, budget) + 1)
+    return (
+        own
+        | _reached(assisted, by_hand, spent, efforts(manual, mouse), budget)
+        | _gains(_over(assisted, by_hand, steps))
+    )
 
 
-def efforts(curve: pd.DataFrame) -> dict[str, Values]:
+def efforts(curve: pd.DataFrame, mouse: MouseOptions | None = None) -> dict[str, Values]:
     """Return what was spent after each round, shape (N,), by the keys of `EFFORTS`."""
     return {
         "interactions": curve["round"].to_numpy(dtype=np.float64),
         "length": _column(curve, "stroke_length"),
         "pixels": _column(curve, "effort"),
-        "seconds": simulated_seconds(curve),
+        "seconds": simulated_seconds(curve, mouse),
     }
 
 
-def _own(curve: pd.DataFrame, metric: str) -> dict[str, float]:
+def _own(curve: pd.DataFrame, metric: str, spent: Mapping[str, Values]) -> dict[str, float]:
     """Return what a session says of itself."""
-    spent = efforts(curve)
     shown = _column(curve, f"refined_{metric}")
     change = np.diff(shown)
     change = change[~np.isnan(change)]
@@ -100,49 +118,56 @@ def _own(curve: pd.DataFrame, metric: str) -> dict[str, float]:
     }
 
 
-def _shared(curve: pd.DataFrame, metric: str) -> dict[str, float]:
+def _shared(curve: pd.DataFrame, metric: str, spent: Mapping[str, Values]) -> dict[str, float]:
     """Return refined against manual curve, of the same strokes."""
     manual, refined = (_column(curve, f"{side}_{metric}") for side in ("manual", "refined"))
     reductions = {
-        EFFORTS[unit]: workload_reduction(manual, spent, refined, spent)
-        for unit, spent in efforts(curve).items()
+        EFFORTS[unit]: workload_reduction(manual, effort, refined, effort)
+        for unit, effort in spent.items()
     }
     best = _largest(manual)
     return {
         "manual_best": best,
         **_gains(_column(curve, "relative_gain")[1:]),
+        **{name: effort_to_reach(refined, spent[unit], best) for unit, name in TO_BEST.items()},
         **reductions,
         "reached": float(not math.isnan(reductions["reduction_interactions"])),
     }
 
 
-def _independent(
-    curve: pd.DataFrame, manual: pd.DataFrame, metric: str, budget: int
+def _reached(
+    assisted: Values,
+    by_hand: Values,
+    own: Mapping[str, Values],
+    other: Mapping[str, Values],
+    budget: int,
 ) -> dict[str, float]:
-    """Return an assisted person against a manual one, each at work on what they see."""
-    assisted, by_hand = (_column(each, f"refined_{metric}") for each in (curve, manual))
+    """Return what an assisted person spent until the mark of a manual one, each on their own."""
     mark = _largest(by_hand)
     reached, needed = first_reaching(assisted, mark), first_reaching(by_hand, mark)
-    own, other = efforts(curve), efforts(manual)
-    reductions = {}
+    reductions, spent = {}, {}
     for unit, name in EFFORTS.items():
-        spent = _full(unit, own[unit], budget) if reached is None else own[unit][reached]
+        spent[unit] = _full(unit, own[unit], budget) if reached is None else own[unit][reached]
         baseline = 0.0 if needed is None else other[unit][needed]
-        reductions[name] = float(1 - spent / baseline) if baseline > 0 else math.nan
-    steps = np.arange(1, min(GAIN_STROKES, budget) + 1)
-    scores, base = (each[np.minimum(steps, len(each) - 1)] for each in (assisted, by_hand))
-    gains = scores / np.where(base == 0, np.nan, base) - 1
+        reductions[name] = float(1 - spent[unit] / baseline) if baseline > 0 else math.nan
     is_known = not math.isnan(mark)
     return {
         "manual_best": mark,
-        **_gains(gains),
+        **{name: float(spent[u]) if is_known else math.nan for u, name in TO_BEST.items()},
         **reductions,
         "reached": float(reached is not None) if is_known else math.nan,
     }
 
 
+def _over(assisted: Values, by_hand: Values, steps: NDArray[np.intp]) -> Values:
+    """Return relative gains after equally many interactions; curves stay where they ended."""
+    scores, base = (each[np.minimum(steps, len(each) - 1)] for each in (assisted, by_hand))
+    gains: Values = scores / np.where(base == 0, np.nan, base) - 1
+    return gains
+
+
 def _nothing() -> dict[str, float]:
-    names = ("manual_best", *_gains(np.zeros(0)), *EFFORTS.values(), "reached")
+    names = ("manual_best", *_gains(np.zeros(0)), *TO_BEST.values(), *EFFORTS.values(), "reached")
     return dict.fromkeys(names, math.nan)
 
 

@@ -2,23 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from linerefine.errors import ConfigError
 from linerefine.evaluation.changes import Flips
 from linerefine.interfaces import Metric
 from linerefine.samples import Target
-from linerefine.types import Mask
+from linerefine.session import RefinementSession
+from linerefine.types import Mask, Round
 
-__all__ = ["ImageScores", "TileScore"]
+__all__ = ["ImageScores", "TileScore", "by_additivity", "scored_at_both_ends"]
+
+
+def by_additivity(
+    metrics: Mapping[str, Metric],
+) -> tuple[dict[str, Metric], dict[str, Metric]]:
+    """Return the metrics that are kept up to date stroke by stroke, and the others.
+
+    Raises
+    ------
+    ConfigError
+        If the first one, which steers, is one of the others.
+    """
+    first = next(iter(metrics))
+    additive = {name: metric for name, metric in metrics.items() if metric.is_additive}
+    if first not in additive:
+        msg = f"metric '{first}' is not additive, expected one that is: the first one steers."
+        raise ConfigError(msg)
+    return additive, {name: metrics[name] for name in metrics if name not in additive}
+
+
+def scored_at_both_ends(
+    rounds: Iterable[Round],
+    session: RefinementSession,
+    target: Target,
+    metrics: Mapping[str, Metric],
+    budget: int,
+) -> Iterator[Round]:
+    """Yield rounds; the first and the last have the scores of these metrics too.
+
+    Parameters
+    ----------
+    rounds : iterable of Round
+        As they are played in the session, round 0 first.
+    session : RefinementSession
+        Scored.
+    target : Target
+        Of the whole image.
+    metrics : mapping of str to Metric
+        If there are any, a round is held back until the next one is played:
+        only then is it known not to be the last.
+    budget : int
+        The round of this number is the last.
+    """
+    if not metrics:
+        yield from rounds
+        return
+    held: Round | None = None
+    for round_ in rounds:
+        if held is not None:
+            yield held
+        if round_.index in (0, budget):
+            held = _with_scores(round_, session, target, metrics)
+        else:
+            held = round_
+        if round_.index == budget:
+            break
+    if held is not None:
+        is_scored = held.index in (0, budget)
+        yield held if is_scored else _with_scores(held, session, target, metrics)
+
+
+def _with_scores(
+    round_: Round, session: RefinementSession, target: Target, metrics: Mapping[str, Metric]
+) -> Round:
+    manual, refined = (
+        {name: metric.score(mask, target) for name, metric in metrics.items()}
+        for mask in (session.manual_mask, session.mask)
+    )
+    return replace(
+        round_, manual={**round_.manual, **manual}, refined={**round_.refined, **refined}
+    )
 
 
 class ImageScores:
-    """Every metric of one mask against one target.
-
-    Metrics are additive: a change costs two measurements of its pixels.
+    """Every metric of one mask against one target; a change costs two measurements of its pixels.
 
     Parameters
     ----------
@@ -26,6 +98,7 @@ class ImageScores:
     target : Target
         Of the same shape.
     metrics : mapping of str to Metric
+        All of them additive.
     """
 
     def __init__(self, mask: Mask, target: Target, metrics: Mapping[str, Metric]) -> None:

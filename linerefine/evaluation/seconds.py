@@ -1,9 +1,9 @@
 """How long a person with a mouse would have taken: a model, applied after the fact.
 
 An interaction is mental preparation, travel from the end of the last stroke to
-the start of this one, and drawing. Nothing here was measured on the people
-whose work is simulated; what it is good for is to weigh many short strokes
-against few long ones.
+the start of this one, panning where that is off the screen, and drawing.
+Nothing here was measured on the people whose work is simulated; what it is good
+for is to weigh many short strokes against few long ones.
 
 References
 ----------
@@ -62,6 +62,15 @@ class MouseOptions(Options):
     screen_pixels_per_pixel: float = Field(
         1.0, gt=0, description="How far the image is enlarged: screen pixels per image pixel."
     )
+    screen_height_pixels: int = Field(1080, ge=1, description="Rows of the screen.")
+    screen_width_pixels: int = Field(1920, ge=1, description="Columns of the screen.")
+    panning_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="Panning or zooming, per screen between the end of the last stroke and the "
+        "start of this one, rows and columns apart. 0 leaves it out; for scale, pointing at "
+        "something takes 1.1 (P; Card et al. 1980).",
+    )
 
 
 def interaction_seconds(
@@ -86,7 +95,10 @@ def interaction_seconds(
     -----
     A stroke is a target as wide as the line it draws, ``2 * half_width - 1``
     pixels and at least one. Distance and width are enlarged alike, so the
-    travel does not depend on the enlargement; the drawing does.
+    travel does not depend on the enlargement; drawing and panning do.
+
+    A stroke that starts less than a screen away, up or down and to the side, needs no
+    panning; each whole screen between costs ``panning_seconds``.
 
     A stroke counts as one segment of the drawing operator, whatever its
     number of points: its path has a point per pixel, while the operator counts
@@ -102,10 +114,11 @@ def interaction_seconds(
         if half_width is None or math.isnan(half_width):
             continue
         path = np.column_stack((rows, cols)).astype(np.float64)
-        distance = 0.0 if end is None else math.dist(end, path[0])
+        move = np.zeros(2) if end is None else path[0] - end
         seconds[index] = (
             options.preparation_seconds
-            + _travel(distance, half_width, options)
+            + _travel(float(np.hypot(*move)), half_width, options)
+            + _panning(move, options)
             + _drawing(path, options)
         )
         end = path[-1]
@@ -125,6 +138,12 @@ def _travel(distance: float, half_width: float, options: MouseOptions) -> float:
     bits = math.log2(distance / max(2 * half_width - 1, 1.0) + 1)
     line = options.travel_intercept_ms + options.travel_slope_ms_per_bit * bits
     return max(line, options.travel_floor_ms) / 1e3
+
+
+def _panning(move: NDArray[np.float64], options: MouseOptions) -> float:
+    screen = np.array((options.screen_height_pixels, options.screen_width_pixels))
+    screens = np.abs(move) * options.screen_pixels_per_pixel // screen
+    return options.panning_seconds * float(screens.sum())
 
 
 def _drawing(path: NDArray[Any], options: MouseOptions) -> float:

@@ -8,7 +8,8 @@ from typing import Any, Final
 import pandas as pd
 
 from linerefine.config import RefinerConfig
-from linerefine.evaluation.numbers import Loop, session_numbers
+from linerefine.evaluation.numbers import GAIN_STROKES, Loop, session_numbers
+from linerefine.evaluation.seconds import MouseOptions
 
 __all__ = ["KEYS", "MANUAL", "by_hand", "session_summary"]
 
@@ -31,7 +32,14 @@ def by_hand(refiners: Iterable[RefinerConfig]) -> str:
 
 
 def session_summary(
-    rounds: pd.DataFrame, metric: str, *, loop: Loop, budget: int, manual: str = MANUAL
+    rounds: pd.DataFrame,
+    metric: str,
+    *,
+    loop: Loop,
+    budget: int,
+    manual: str = MANUAL,
+    gain_strokes: int = GAIN_STROKES,
+    mouse: MouseOptions | None = None,
 ) -> pd.DataFrame:
     """Return one row per session: what it achieved, and what it cost.
 
@@ -47,6 +55,10 @@ def session_summary(
         Most interactions of a session (``evaluation.budget``).
     manual : str
         Key of the refiner whose sessions are the manual person of the independent loop.
+    gain_strokes : int
+        Over so many strokes the gain of an independent session is looked at.
+    mouse : MouseOptions, optional
+        How seconds are simulated.
 
     Returns
     -------
@@ -65,7 +77,9 @@ def session_summary(
         - ``max_gain``, ``mean_gain``, ``positive_share``: of the relative gain.
           Shared: of the refined over the manual curve, over all strokes.
           Independent: over the manual person after as many interactions, curves
-          carried forward, over the first 200 strokes or the budget if less;
+          carried forward, over the first `gain_strokes` or the budget if less;
+        - ``interactions_to_best``, ``pixels_to_best``: effort at the first round at or
+          above the mark; never reached: as for the reductions;
         - ``reduction_interactions``, ``reduction_length``,
           ``workload_reduction`` (hinted pixels), ``reduction_seconds``: one
           minus what was spent at the first round at or above the mark, over
@@ -96,7 +110,13 @@ def session_summary(
         [
             dict(zip(KEYS, key, strict=True))
             | session_numbers(
-                curve, metric, loop=loop, budget=budget, manual=curves.get((manual, *key[1:]))
+                curve,
+                metric,
+                loop=loop,
+                budget=budget,
+                manual=curves.get((manual, *key[1:])),
+                gain_strokes=gain_strokes,
+                mouse=mouse,
             )
             for key, curve in curves.items()
         ]

@@ -12,6 +12,7 @@ from linerefine.experiment.fast import FastNetworks, session_calls
 from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.loaded import Loaded
 from linerefine.experiment.notifier import Notifier
+from linerefine.experiment.shipped import shipped_loader_state
 from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
 from linerefine.models.device import resolve_device, set_threads
 from linerefine.registry import Registry
@@ -77,6 +78,9 @@ class Bench:
         device = resolve_device(config.device)
         group.share(config.training.batch_size)  # refused now, not after the first hour
         loader = registry.make_loader(config.loader)
+        state = shipped_loader_state(registry, config)
+        if state is not None:
+            loader.restore(state)
         return cls(
             config=config,
             registry=registry,

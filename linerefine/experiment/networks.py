@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,21 @@ from linerefine.config import RefinerConfig
 from linerefine.errors import DataError
 from linerefine.events import ModelTrained
 from linerefine.experiment.bench import Bench
-from linerefine.experiment.stored import prediction_path, refiner_path, stored_refiner
+from linerefine.experiment.stored import (
+    THRESHOLD,
+    prediction_path,
+    refiner_path,
+    shift_of,
+    stored_refiner,
+    stored_segmenter,
+)
 from linerefine.models.inference import passes, predict_image
-from linerefine.models.segmenter import Segmenter, build_network, load_segmenter
+from linerefine.models.segmenter import Segmenter, build_network
 from linerefine.refiners.base import Refiner
 from linerefine.samples import Sample
 from linerefine.training.data import TrainingPatches, ValidationPatches
 from linerefine.training.loop import fit_refiner, fit_segmenter
+from linerefine.training.threshold import tune_threshold
 from linerefine.types import Logits
 
 __all__ = [
@@ -84,9 +91,8 @@ def trained_segmenter(bench: Bench, data: TrainingSet) -> Segmenter:
     config = bench.config
     channels = len(bench.loader.channels)
     if config.segmenter.checkpoint is not None:
-        segmenter = load_segmenter(Path(config.segmenter.checkpoint))
         bench.notify.note(f"first-prediction network from {config.segmenter.checkpoint}")
-        return segmenter.to(bench.device).eval().requires_grad_(False)
+        return _cut_well(bench, stored_segmenter(bench), data)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(config.seed, "weights", "segmenter"))
         segmenter = Segmenter(build_network(config.segmenter.network, channels))
@@ -103,7 +109,35 @@ def trained_segmenter(bench: Bench, data: TrainingSet) -> Segmenter:
         observers=[bench.notify],
         group=bench.group,
     )
-    return segmenter.eval().requires_grad_(False)
+    return _cut_well(bench, segmenter.eval().requires_grad_(False), data)
+
+
+def _cut_well(bench: Bench, segmenter: Segmenter, data: TrainingSet) -> Segmenter:
+    """Tune the first prediction's threshold if that is asked for and not done yet."""
+    if bench.config.segmenter.threshold == "tuned":
+        bench.group.agreed(lambda: _tune(bench, segmenter, data))
+    segmenter.shift = bench.group.agreed(lambda: shift_of(bench))
+    return segmenter
+
+
+def _tune(bench: Bench, segmenter: Segmenter, data: TrainingSet) -> None:
+    place, name = f"checkpoints/{THRESHOLD}", bench.steering
+    if bench.folder.read_json(place) is not None:
+        return
+    segmenter.shift = 0.0
+    cut = tune_threshold(
+        segmenter,
+        data.val,
+        bench.metrics[name],
+        bench.device,
+        tick=lambda done, total: bench.notify.progress("tuning the threshold", done, total),
+    )
+    facts = {"threshold": cut.probability, "metric": name, "score": cut.score}
+    bench.folder.write_json(place, facts)
+    bench.notify.note(
+        f"first predictions are line from a probability of {cut.probability:.2f}, best on "
+        f"{len(data.val)} validation patches: {name} {100 * cut.score:.1f} %"
+    )
 
 
 def trained_refiner(

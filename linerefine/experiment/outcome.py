@@ -117,6 +117,7 @@ def report(bench: Bench, experiment: Experiment, result: RunResult) -> Report:
 def _first_table(bench: Bench, result: RunResult) -> Table:
     first = result.summary["first_prediction"]
     rows = []
+    whole = {"image", *(name for name, metric in bench.metrics.items() if not metric.is_share)}
     for image, scores in [*first["images"].items(), ("mean", first["mean"])]:
         row: dict[str, Any] = {"image": image}
         for name in bench.metrics:
@@ -130,7 +131,7 @@ def _first_table(bench: Bench, result: RunResult) -> Table:
         title=f"First prediction on whole test images ({result.tags.get('data', 'real')})",
         columns=columns,
         rows=tuple(rows),
-        percent=frozenset(columns) - {"image"},
+        percent=frozenset(column for column in columns if column.partition(" ")[0] not in whole),
     )
 
 

@@ -22,6 +22,7 @@ from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.networks import TrainingSet, trained_refiner, trained_segmenter
 from linerefine.experiment.outcome import first_scores, summarise, write_outcome
 from linerefine.experiment.sessions import all_rounds, plan_sessions, settle_backend
+from linerefine.experiment.shipped import shipped_tags
 from linerefine.experiment.workers import Here, Workers
 from linerefine.hooks import Experiment
 from linerefine.registry import Registry
@@ -117,13 +118,14 @@ def _begin(
         "torch": facts["packages"].get("torch", "unknown"),
         "linerefine": facts["packages"].get("linerefine", "unknown"),
         **bench.loader.notes(),
+        **shipped_tags(bench.registry, bench.config, bench.loader.names("test")),
         **labels,
     }
     bench.folder.write_json("tags.json", tags)
     bench.notify(
         RunStarted(experiment.name, bench.folder.path, bench.config.model_dump(), tags, resume)
     )
-    for key in ("data", "split", "bad_scans", "object_mask"):
+    for key in ("data", "split", "bad_scans", "object_mask", "networks", "seen_in_training"):
         if tags.get(key, "none") != "none":
             bench.notify.note(f"{key.replace('_', ' ')}: {tags[key]}")
     sizes = {split: len(bench.loader.names(split)) for split in ("train", "val", "test")}

@@ -7,6 +7,7 @@ them too, so that it makes no difference where a session is run.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,20 +16,29 @@ from torch import nn
 from linerefine.config import RefinerConfig
 from linerefine.errors import RunError
 from linerefine.experiment.bench import Bench
+from linerefine.experiment.folder import RunFolder
+from linerefine.experiment.shipped import ship_of, shipped_weights
 from linerefine.models.segmenter import Segmenter, load_segmenter, load_weights
 from linerefine.refiners.base import Refiner
 from linerefine.samples import Sample
+from linerefine.training.simulation import logit
 from linerefine.types import Logits
 
 __all__ = [
+    "THRESHOLD",
     "prediction_path",
     "refiner_named",
     "refiner_path",
     "segmenter_path",
+    "shift_of",
     "stored_prediction",
     "stored_refiner",
     "stored_segmenter",
+    "tuned_threshold",
 ]
+
+THRESHOLD = "segmenter-threshold.json"
+"""Beside the weights: the probability from which a pixel is line, if it was tuned."""
 
 
 def refiner_named(bench: Bench, key: str) -> RefinerConfig:
@@ -41,18 +51,25 @@ def refiner_path(bench: Bench, key: str) -> Path:
 
     Weights that are named by the label of another refiner are that one's.
     """
-    named = refiner_named(bench, key).weights
+    refiner = refiner_named(bench, key)
+    named = refiner.weights
     if named is None:
         return bench.folder.checkpoints / f"{key}.safetensors"
     if any(named == other.key for other in bench.config.refiners):
         return refiner_path(bench, named)
+    if ship_of(named) is not None:
+        return shipped_weights(bench.registry, named, refiner.name)
     return Path(named)
 
 
 def segmenter_path(bench: Bench) -> Path:
     """Return where the first-prediction network of a run is: in its folder, or as it was named."""
     named = bench.config.segmenter.checkpoint
-    return Path(named) if named else bench.folder.checkpoints / "segmenter.safetensors"
+    if named is None:
+        return bench.folder.checkpoints / "segmenter.safetensors"
+    if ship_of(named) is not None:
+        return shipped_weights(bench.registry, named, "segmenter")
+    return Path(named)
 
 
 def stored_segmenter(bench: Bench) -> Segmenter:
@@ -64,8 +81,27 @@ def stored_segmenter(bench: Bench) -> Segmenter:
         If the run folder does not hold it, or it is damaged.
     """
     segmenter = load_segmenter(segmenter_path(bench))
+    segmenter.shift = shift_of(bench)
     _place(segmenter, bench.device)
     return segmenter
+
+
+def tuned_threshold(bench: Bench) -> dict[str, Any] | None:
+    """Return how the first prediction's threshold was tuned; None if it was not.
+
+    What was tuned in this run holds, else what lies beside a checkpoint that is
+    named.
+    """
+    beside = RunFolder(segmenter_path(bench).parent)
+    return bench.folder.read_json(f"checkpoints/{THRESHOLD}") or beside.read_json(THRESHOLD)
+
+
+def shift_of(bench: Bench) -> float:
+    """Return what is added to the first prediction's logits: 0 unless its threshold was tuned."""
+    tuned = tuned_threshold(bench)
+    if tuned is None:
+        return 0.0
+    return logit(bench.config.session.threshold) - logit(float(tuned["threshold"]))
 
 
 def stored_refiner(bench: Bench, name: str) -> Refiner:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TypeVar
 
@@ -12,9 +12,23 @@ from numpy.typing import NDArray
 from linerefine.errors import ShapeError
 from linerefine.types import Tile
 
-__all__ = ["blend", "crop", "paper_weights", "shown", "taper", "tile_grid"]
+__all__ = [
+    "blend",
+    "covering_paper_weights",
+    "crop",
+    "paper_weights",
+    "shown",
+    "taper",
+    "tile_grid",
+]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+
+PAPER_BORDER = 64
+"""Pixels over which the weights of the authors' code rise."""
+
+LEAST_WEIGHT = 1e-12
+"""What `covering_paper_weights` gives where the authors' code gives nothing."""
 
 
 def tile_grid(
@@ -187,6 +201,7 @@ def blend(
     tiles: Iterable[tuple[Tile, NDArray[np.float32]]],
     shape: tuple[int, int],
     margin: int,
+    weights_of: Callable[[tuple[int, int]], NDArray[np.float32]] | None = None,
 ) -> NDArray[np.float32]:
     """Return one image from overlapping tiles, without seams.
 
@@ -199,6 +214,9 @@ def blend(
     margin : int
         Pixels over which a tile's weight falls towards its sides; at most
         their overlap gives the smoothest result.
+    weights_of : callable, optional
+        ``weights_of(shape)`` gives a tile's weights, all of them more than 0,
+        instead of `taper` with that margin.
 
     Returns
     -------
@@ -226,7 +244,7 @@ def blend(
         seen = tile.clipped(shape)
         window = seen.top - tile.top, seen.left - tile.left
         own = tuple(slice(at, at + n) for at, n in zip(window, seen.shape, strict=True))
-        weights = taper(tile.shape, margin)[own]
+        weights = (taper(tile.shape, margin) if weights_of is None else weights_of(tile.shape))[own]
         total[seen.index] += weights
         # A running mean, not a quotient of sums: equal values stay exactly equal.
         mean[seen.index] += (values[own] - mean[seen.index]) * (weights / total[seen.index])
@@ -252,7 +270,8 @@ def paper_weights(size: int, border: int) -> NDArray[np.float64]:
     weights : ndarray of float64, shape (size, size)
         ``(min(d, border) / border) ** 2`` with d the distance to the patch's
         border ring, on which weights are 0. Patches side by side therefore
-        leave black seams, which is why `blend` uses `taper`.
+        leave black seams, which is why `blend` uses `taper`, and
+        `covering_paper_weights` if it must be these.
 
     Raises
     ------
@@ -272,6 +291,43 @@ def paper_weights(size: int, border: int) -> NDArray[np.float64]:
     distance = np.minimum(off_side[:, None], off_side)
     weights: NDArray[np.float64] = (np.minimum(distance, border) / border) ** 2
     return weights
+
+
+def covering_paper_weights(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the blend weights of the authors' code, but for the pixels it leaves out.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width of the tile, which must be square.
+
+    Returns
+    -------
+    weights : ndarray of float32, shape (H, W)
+        `paper_weights` rising over 64 pixels, and next to nothing instead of 0 on the border ring.
+        Where any tile weighs something the ring counts for nothing, as in
+        their code; pixels that lie on rings only, such as the border of the
+        whole image, get the plain mean of the tiles there instead of none.
+
+    Raises
+    ------
+    ShapeError
+        If the tile is not square.
+
+    Examples
+    --------
+    >>> (covering_paper_weights((5, 5))[2] * 4096).round(4).tolist()
+    [0.0, 1.0, 4.0, 1.0, 0.0]
+    """
+    if shape[0] != shape[1]:
+        msg = f"tile has shape {shape}, expected a square: the authors' weights know no other."
+        raise ShapeError(msg)
+    return _paper_weights(shape[0])
+
+
+@lru_cache(maxsize=4)
+def _paper_weights(size: int) -> NDArray[np.float32]:
+    return np.maximum(paper_weights(size, PAPER_BORDER), LEAST_WEIGHT).astype(np.float32)
 
 
 @lru_cache(maxsize=32)

@@ -10,12 +10,23 @@ from __future__ import annotations
 from math import nan
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linerefine.errors import ShapeError
 from linerefine.samples import Target
 from linerefine.types import Mask
 
-__all__ = ["confusion", "dice", "f_measure", "iou", "pseudo_counts", "pseudo_f_measure"]
+__all__ = [
+    "confusion",
+    "dice",
+    "f_measure",
+    "harmonic_mean",
+    "inside",
+    "iou",
+    "numbers",
+    "pseudo_counts",
+    "pseudo_f_measure",
+]
 
 
 def confusion(prediction: Mask, target: Target) -> tuple[int, int, int, int]:
@@ -45,10 +56,10 @@ def confusion(prediction: Mask, target: Target) -> tuple[int, int, int, int]:
     >>> confusion(np.array([[True, False, False, False]]), target)
     (1, 0, 1, 2)
     """
-    inside = _inside(prediction, target)
+    predicted = inside(prediction, target)
     lines = target.mask & target.roi
-    tp = _count(inside & lines)
-    fp = _count(inside) - tp
+    tp = _count(predicted & lines)
+    fp = _count(predicted) - tp
     fn = _count(lines) - tp
     return tp, fp, fn, _count(target.roi) - tp - fp - fn
 
@@ -80,9 +91,9 @@ def pseudo_counts(prediction: Mask, target: Target) -> tuple[int, int]:
     >>> pseudo_counts(np.eye(5, 7, dtype=bool), Target(line, roi=np.ones_like(line)))
     (1, 3)
     """
-    inside = _inside(prediction, target)
+    predicted = inside(prediction, target)
     thinned = target.thinned & target.roi
-    return _count(inside & thinned), _count(thinned)
+    return _count(predicted & thinned), _count(thinned)
 
 
 def iou(tp: float, fp: float, fn: float, *, zero_division: float = nan) -> float:
@@ -161,7 +172,7 @@ def f_measure(tp: float, fp: float, fn: float, *, zero_division: float = nan) ->
     """
     if tp + fn == 0:
         return zero_division
-    return _harmonic_mean(_precision(tp, fp), tp / (tp + fn))
+    return harmonic_mean(_precision(tp, fp), tp / (tp + fn))
 
 
 def pseudo_f_measure(
@@ -203,7 +214,64 @@ def pseudo_f_measure(
     """
     if nskel == 0:
         return zero_division
-    return _harmonic_mean(_precision(tp, fp), ptp / nskel)
+    return harmonic_mean(_precision(tp, fp), ptp / nskel)
+
+
+def harmonic_mean(precision: float, recall: float) -> float:
+    """Return the harmonic mean of two shares; 0 if both are."""
+    if precision + recall == 0:
+        return 0.0
+    return float(2 * precision * recall / (precision + recall))
+
+
+def inside(prediction: Mask, target: Target) -> Mask:
+    """Return the predicted pixels inside the ROI.
+
+    Parameters
+    ----------
+    prediction : ndarray of bool, shape (H, W)
+        Pixels predicted to be line.
+    target : Target
+        The reference on the same grid.
+
+    Returns
+    -------
+    predicted : ndarray of bool, shape (H, W)
+        A new array.
+
+    Raises
+    ------
+    ShapeError
+        If `prediction` is not bool or its shape is not the target's.
+    """
+    if prediction.shape != target.mask.shape or prediction.dtype != np.bool_:
+        msg = (
+            f"prediction has shape {prediction.shape} and type {prediction.dtype}, "
+            f"expected {target.mask.shape} and bool as the target's."
+        )
+        raise ShapeError(msg)
+    return prediction & target.roi
+
+
+def numbers(statistics: NDArray[np.float64], count: int) -> list[float]:
+    """Return statistics as numbers.
+
+    Parameters
+    ----------
+    statistics : ndarray of float64, shape (S,)
+    count : int
+        The S that is expected.
+
+    Raises
+    ------
+    ShapeError
+        If there are more or fewer.
+    """
+    if statistics.shape != (count,):
+        msg = f"statistics have shape {statistics.shape}, expected ({count},)."
+        raise ShapeError(msg)
+    values: list[float] = statistics.tolist()
+    return values
 
 
 def _count(mask: Mask) -> int:
@@ -213,20 +281,3 @@ def _count(mask: Mask) -> int:
 def _precision(tp: float, fp: float) -> float:
     # Nothing predicted is nothing found: the harmonic mean is 0 whatever stands here.
     return tp / (tp + fp) if tp + fp > 0 else 0.0
-
-
-def _harmonic_mean(precision: float, recall: float) -> float:
-    if precision + recall == 0:
-        return 0.0
-    return float(2 * precision * recall / (precision + recall))
-
-
-def _inside(prediction: Mask, target: Target) -> Mask:
-    """Return the predicted pixels inside the ROI."""
-    if prediction.shape != target.mask.shape or prediction.dtype != np.bool_:
-        msg = (
-            f"prediction has shape {prediction.shape} and type {prediction.dtype}, "
-            f"expected {target.mask.shape} and bool as the target's."
-        )
-        raise ShapeError(msg)
-    return prediction & target.roi

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from linerefine.errors import ShapeError
 from linerefine.interfaces import Metric
 from linerefine.metrics import functional
 from linerefine.samples import Target
@@ -36,7 +35,7 @@ class _Overlap(Metric):
 
     def reduce(self, statistics: NDArray[np.float64]) -> float:
         """Return the score of (sums of) such statistics; nan without target lines."""
-        return self._formula(*_numbers(statistics, 3))
+        return self._formula(*functional.numbers(statistics, 3))
 
     @abstractmethod
     def _formula(self, tp: float, fp: float, fn: float) -> float:
@@ -104,13 +103,5 @@ class PseudoFMeasure(Metric):
 
     def reduce(self, statistics: NDArray[np.float64]) -> float:
         """Return the score of (sums of) such statistics; nan without target lines."""
-        tp, fp, _, ptp, nskel = _numbers(statistics, 5)
+        tp, fp, _, ptp, nskel = functional.numbers(statistics, 5)
         return functional.pseudo_f_measure(tp, fp, ptp, nskel)
-
-
-def _numbers(statistics: NDArray[np.float64], count: int) -> list[float]:
-    if statistics.shape != (count,):
-        msg = f"statistics have shape {statistics.shape}, expected ({count},)."
-        raise ShapeError(msg)
-    numbers: list[float] = statistics.tolist()
-    return numbers

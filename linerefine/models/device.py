@@ -9,7 +9,7 @@ import torch
 from linerefine.errors import DeviceError
 from linerefine.machine import usable_cores
 
-__all__ = ["describe_device", "has_native_bf16", "resolve_device", "set_threads"]
+__all__ = ["cuda_devices", "describe_device", "has_native_bf16", "resolve_device", "set_threads"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -33,6 +33,14 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({torch.get_num_threads()} threads)"
+
+
+def cuda_devices() -> list[str]:
+    """Return every CUDA device in words: its name and memory."""
+    if not torch.cuda.is_available():
+        return []
+    found = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    return [f"{each.name}, {each.total_memory / 2**30:.0f} GiB" for each in found]
 
 
 def has_native_bf16() -> bool:

@@ -12,13 +12,17 @@ from torch import nn
 
 from linerefine.config import TilingConfig
 from linerefine.errors import ConfigError, DataError, RunError, ShapeError
-from linerefine.geometry.tiles import blend, crop, tile_grid
+from linerefine.geometry.tiles import blend, covering_paper_weights, crop, tile_grid
 from linerefine.types import Logits, Mask, Progress, Tile
 
 __all__ = ["OUTSIDE_LOGIT", "evaluating", "passes", "predict_image", "suitable_batch"]
 
 OUTSIDE_LOGIT = -20.0
 """Answer where the ROI spared the network the work."""
+
+
+WEIGHTS = {"taper": None, "paper": covering_paper_weights}
+"""How much an answer counts, by `TilingConfig.blend`; None: as it fades over the overlap."""
 
 
 def suitable_batch(device: torch.device | str) -> int:
@@ -84,8 +88,8 @@ def predict_image(
     Returns
     -------
     logits : ndarray of float32, shape (H, W)
-        Overlapping answers fade into each other; an image smaller than a
-        window is reflected to fill it.
+        Overlapping answers fade into each other, as ``tiling.blend`` says; an
+        image smaller than a window is reflected to fill it.
 
     Raises
     ------
@@ -115,7 +119,7 @@ def predict_image(
                 progress("predicting", start + len(batch), len(inside))
 
     with evaluating(segmenter):
-        return blend(windows(), shape, tiling.overlap)
+        return blend(windows(), shape, tiling.overlap, WEIGHTS[tiling.blend])
 
 
 def _check(image: NDArray[np.float32], roi: Mask | None, tiling: TilingConfig) -> tuple[int, int]:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import safetensors
-import safetensors.torch
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from linerefine.cache import atomic_write
 from linerefine.config import STAGED_DECODERS, NetworkConfig
 from linerefine.errors import ConfigError, DataError, RunError, ShapeError, UnknownNameError
+from linerefine.models.weights import load_weights, save_weights
 
 __all__ = [
     "Network",
@@ -29,8 +26,6 @@ __all__ = [
     "save_segmenter",
     "save_weights",
 ]
-
-METADATA_KEY = "linerefine"
 
 FAMILIAR_ENCODERS = (
     "efficientnet-b0",
@@ -95,6 +90,8 @@ class Segmenter(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.shift = 0.0
+        """Added to all logits, so that what the network was tuned to be cut at is the usual cut."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits, shape (B, 1, H, W), for an image of shape (B, C, H, W).
@@ -112,7 +109,7 @@ class Segmenter(nn.Module):
             )
             raise ShapeError(msg)
         logits: Tensor = self.network(image)
-        return logits
+        return logits + self.shift if self.shift else logits
 
 
 def build_network(config: NetworkConfig, channels: int) -> Network:
@@ -141,53 +138,6 @@ def build_network(config: NetworkConfig, channels: int) -> Network:
         If pretrained weights were asked for and cannot be had.
     """
     return Network(config, channels)
-
-
-def save_weights(module: nn.Module, path: Path, description: dict[str, object]) -> None:
-    """Write a module's weights and a description of it to one file, whole or not at all.
-
-    Parameters
-    ----------
-    module : nn.Module
-        Its parameters and buffers are written.
-    path : Path
-        A ``.safetensors`` file; replaced if it exists.
-    description : dict
-        Anything JSON can hold; `load_weights` gives it back.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be written.
-    """
-    tensors = {name: value.contiguous() for name, value in module.state_dict().items()}
-    metadata = {METADATA_KEY: json.dumps(description)}
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
-
-
-def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """Return the weights and the description that `save_weights` wrote.
-
-    Raises
-    ------
-    RunError
-        If the file does not exist, is damaged, or was not written by linerefine.
-    """
-    if not path.is_file():
-        msg = f"{path} does not exist; expected a .safetensors file with trained weights."
-        raise RunError(msg)
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError) as error:
-        msg = f"{path} cannot be read ({error}); expected a whole .safetensors file."
-        raise RunError(msg) from error
-    if METADATA_KEY not in metadata:
-        msg = f"{path} says nothing about its network; expected a file that linerefine wrote."
-        raise RunError(msg)
-    return tensors, json.loads(metadata[METADATA_KEY])
 
 
 def save_segmenter(segmenter: Segmenter, path: Path) -> None:

@@ -47,6 +47,8 @@ class Update:
         The first prediction with the same strokes pasted: the baseline.
     marked : Tile
         The part of the box whose hints changed.
+    pixels : ndarray of bool, shape of `marked`, or None
+        What the stroke marks there; None where strokes were taken back.
     """
 
     box: Tile
@@ -55,6 +57,7 @@ class Update:
     mask: Mask
     manual: Mask
     marked: Tile
+    pixels: Mask | None = None
 
 
 class RefinementSession:
@@ -268,13 +271,20 @@ class RefinementSession:
         }
         return update
 
-    def _update(self, box: Tile, logits: Logits, hints: HintMap, marked: Tile) -> Update:
+    def _update(
+        self,
+        box: Tile,
+        logits: Logits,
+        hints: HintMap,
+        marked: Tile,
+        pixels: Mask | None = None,
+    ) -> Update:
         mask = constrain(logits > self.cut, hints)
         # Outside what is marked the manual mask stays what it is.
         manual = self._manual[box.index].copy()
         new = constrain(self._initial[marked.index] > self.cut, hints[marked.within(box).index])
         manual[marked.within(box).index] = new
-        return Update(box, logits, hints, mask, manual, marked)
+        return Update(box, logits, hints, mask, manual, marked, pixels)
 
     def _answers(self, strokes: Sequence[Stroke], batch: int) -> list[Update]:
         drafts = [self._draft(stroke) for stroke in strokes]
@@ -298,7 +308,7 @@ class RefinementSession:
         hints = self._hints[frame.index].copy()
         window = hints[marked.within(frame).index]
         paint(window, pixels, stroke.operation, overwrite=self.config.overlap == "latest")
-        return _Draft(place_, inner, bounding(inner, marked), marked, frame, hints)
+        return _Draft(place_, inner, bounding(inner, marked), marked, pixels, frame, hints)
 
     def _question(self, draft: _Draft) -> Question:
         return Question(
@@ -313,7 +323,8 @@ class RefinementSession:
         logits = self._logits[box.index].copy()
         seen = answer[inner.within(draft.place).index]
         logits[inner.within(box).index] = self._merge(inner, seen)
-        return self._update(box, logits, draft.hints[box.within(draft.frame).index], draft.marked)
+        hints = draft.hints[box.within(draft.frame).index]
+        return self._update(box, logits, hints, draft.marked, draft.pixels)
 
     def _merge(self, inner: Tile, answer: Logits) -> Logits:
         """Fade an answer into what was there, except towards the image's border."""
@@ -336,14 +347,15 @@ class _Draft:
     """A stroke that waits for the refiner's answer.
 
     `place` is the crop, `inner` its part inside the image, `marked` what the
-    stroke marks, `box` holds both; `hints` are those of `frame`, which also
-    holds what the crop mirrors at the image's border.
+    stroke marks, all `pixels` of it or not; `box` holds both; `hints` are those of
+    `frame`, which also holds what the crop mirrors at the image's border.
     """
 
     place: Tile
     inner: Tile
     box: Tile
     marked: Tile
+    pixels: Mask
     frame: Tile
     hints: HintMap
 

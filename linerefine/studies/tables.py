@@ -17,6 +17,8 @@ from linerefine.studies.perform import Outcome
 __all__ = ["patches_view", "sessions_view"]
 
 FIRST = "first prediction"
+MOST_IMAGES = 6
+"""Tables have a row per image up to so many; all of them are in the run's rounds.parquet."""
 GAINS = ("gain", "gain sd", "gain, 95 %")
 
 
@@ -104,26 +106,31 @@ def _session_tables(outcome: Outcome, protocol: str, result: RunResult) -> Itera
         manual=by_hand(result.config.refiners),
     )
     assisted = sessions[~sessions["refiner"].isin(_people(result))]
-    rows = [
-        row
-        for refiner, part in assisted.groupby("refiner", sort=False)
-        for row in _refiner_rows(str(refiner), part)
-    ]
-    title = f"Sessions, protocol {protocol}, {outcome.data}"
-    yield Table(title, _COLUMNS, tuple(rows), percent=_PERCENT, note=_note(result), best={})
+    by_refiner = {
+        part.key: assisted[assisted["refiner"] == part.key]
+        for part in result.config.refiners
+        if (assisted["refiner"] == part.key).any()
+    }
+    rows = tuple(row for key, part in by_refiner.items() for row in _refiner_rows(key, part))
+    for what, titles in (("Sessions", SCORES), ("Effort and conduct", COSTS)):
+        columns = ("refiner", "image", *titles, "reached")
+        shown = tuple({column: row[column] for column in columns} for row in rows)
+        title = f"{what}, protocol {protocol}, {outcome.data}"
+        yield Table(title, columns, shown, percent=_PERCENT, note=_note(result))
     gains = {
-        str(refiner): part.groupby("image")["mean_gain"].mean().to_dict()
-        for refiner, part in assisted.groupby("refiner", sort=False)
+        key: part.groupby("image")["mean_gain"].mean().to_dict() for key, part in by_refiner.items()
     }
     yield from _differences(gains, f"Differences in mean gain, protocol {protocol}", "image")
 
 
-NUMBERS = {
+SCORES = {
     "initial": "initial",
     "manual best": "manual_best",
     "refined best": "refined_best",
     "max gain": "max_gain",
     "mean gain": "mean_gain",
+}
+COSTS = {
     "fewer interactions": "reduction_interactions",
     "fewer hinted pixels": "workload_reduction",
     "less stroke length": "reduction_length",
@@ -132,15 +139,15 @@ NUMBERS = {
     "compliance": "compliance",
     "worse": "worse_share",
 }
-"""Column of the table -> column of `session_summary`."""
+NUMBERS = SCORES | COSTS
+"""Column of a table -> column of `session_summary`."""
 
-_COLUMNS = ("refiner", "image", *NUMBERS, "reached")
 _PERCENT = frozenset(NUMBERS) - {"regret"}
 
 
 def _refiner_rows(refiner: str, part: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield a row per image, then the mean with its interval."""
-    if part["image"].nunique() > 1:
+    """Yield a row per image if there are few, then the mean with its interval."""
+    if 1 < part["image"].nunique() <= MOST_IMAGES:
         for image, sessions in part.groupby("image"):
             means = {title: sessions[column].mean() for title, column in NUMBERS.items()}
             yield {"refiner": refiner, "image": image, **means, "reached": _reached(sessions)}

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linerefine.errors import DataError
 from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
@@ -126,6 +127,8 @@ def check_metric(metric: Metric) -> None:
     Parameters
     ----------
     metric : Metric
+        Counted pixel by pixel if it says that it is additive; if not, an image
+        counted twice must score as it does once.
 
     Raises
     ------
@@ -137,8 +140,11 @@ def check_metric(metric: Metric) -> None:
         for label, prediction, target in _simulator_cases():
             _check_counts(metric, prediction, target, f"{who} ({label})")
         lines: tuple[Kind, ...] = ("cross", "vee", "ring")
-        for kind in lines:
-            _check_ranking(metric, _target(kind), f"{who} ({kind})")
+        tells = [_check_ranking(metric, _target(kind), f"{who} ({kind})") for kind in lines]
+        demand(
+            any(tells),
+            f"{who} scores nothing worse than a perfect prediction; check the formula.",
+        )
         empty = _target("empty")
         score = metric.score(empty.mask, empty)
         demand(
@@ -315,6 +321,25 @@ def _check_counts(metric: Metric, prediction: Mask, target: Target, who: str) ->
         f"{who}.measure returned {whole.dtype} of shape {whole.shape}; "
         f"expected finite float64 of shape (S,).",
     )
+    if metric.is_additive:
+        _check_pixels(metric, prediction, target, whole, who)
+    else:
+        once, twice = metric.reduce(whole), metric.reduce(whole + whole)
+        demand(
+            np.isclose(once, twice, equal_nan=True),
+            f"{who}: an image counted twice scores {twice}, once {once}; "
+            f"return statistics whose sums can be reduced.",
+        )
+    outside = np.where(target.roi, prediction, ~prediction)
+    demand(
+        np.array_equal(metric.measure(outside, target), whole),
+        f"{who} counts pixels outside the ROI; count `target.roi` only.",
+    )
+
+
+def _check_pixels(
+    metric: Metric, prediction: Mask, target: Target, whole: NDArray[np.float64], who: str
+) -> None:
     parts: Sequence[Tile] = [
         Tile(top, left, top + 24, left + 37).clipped(_SHAPE)
         for top in range(0, _SHAPE[0], 24)
@@ -333,14 +358,14 @@ def _check_counts(metric: Metric, prediction: Mask, target: Target, who: str) ->
         f"{who} counts {row} when the same pixels lie in another order, and {whole} in the image; "
         f"count pixel by pixel: a stroke is scored from the pixels it changes.",
     )
-    outside = np.where(target.roi, prediction, ~prediction)
-    demand(
-        np.array_equal(metric.measure(outside, target), whole),
-        f"{who} counts pixels outside the ROI; count `target.roi` only.",
-    )
 
 
-def _check_ranking(metric: Metric, target: Target, who: str) -> None:
+def _check_ranking(metric: Metric, target: Target, who: str) -> bool:
+    """Say whether some prediction scores worse than a perfect one.
+
+    Of an additive metric all of these must; another may look at one side only,
+    such as the number of holes.
+    """
     best = metric.score(target.mask, target)
     demand(math.isfinite(best), f"{who} scores {best} for a perfect prediction; expected a number.")
     sign = 1 if metric.higher_is_better else -1
@@ -350,10 +375,12 @@ def _check_ranking(metric: Metric, target: Target, who: str) -> None:
         "half of the lines": np.where(np.arange(_SHAPE[1]) < 40, target.mask, False),
         "lines elsewhere": np.roll(target.mask, 20, axis=1),
     }
-    for what, prediction in others.items():
-        score = metric.score(prediction, target)
+    scores = {what: metric.score(prediction, target) for what, prediction in others.items()}
+    for what, score in scores.items():
+        is_equal = not metric.is_additive and score == best
         demand(
-            math.isnan(score) or sign * score < sign * best,
+            math.isnan(score) or sign * score < sign * best or is_equal,
             f"{who} scores {what} {score}, a perfect prediction {best}; "
             f"check the formula and `higher_is_better`.",
         )
+    return any(sign * score < sign * best for score in scores.values())

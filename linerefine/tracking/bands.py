@@ -28,13 +28,14 @@ from linerefine.tracking.style import (
 )
 from linerefine.tracking.traces import GRID, Loop, helping, interval, spread_out, steps_at
 
-__all__ = ["Draws", "gain_bands", "score_bands"]
+__all__ = ["Draws", "compared_bands", "gain_bands", "score_bands"]
 
 Draws: TypeAlias = Literal["repeats", "images"]
 """What the band treats as drawn by chance: the strokes on these images, or the images."""
 
 _BY_HAND = "#000000"
 _LABELLED = 8  # most lines whose names fit beside the panel
+_LONG = 28  # longest name that does
 _SESSION = ["repeat", "image"]
 
 
@@ -117,6 +118,53 @@ def score_bands(
     _explain(figure, rounds, over, shown)
     what = "after the same strokes" if loop == "shared" else "each person sees"
     set_title(figure, f"{metric_title(metric)} {what}", label)
+    return figure
+
+
+def compared_bands(
+    curves: pd.DataFrame, *, metric: str, over: Draws = "repeats", label: str = ""
+) -> Figure:
+    """Draw score and relative gain over interactions, refiners of several runs in one picture.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        As `linerefine.comparison.numbers.curves` returns them.
+    metric : str
+        What the scores are, for the axis.
+    over : {"repeats", "images"}
+        As in `gain_bands`.
+    label : str
+        What the data are, such as ``phantoms``; part of the title.
+
+    Returns
+    -------
+    figure : Figure
+        Two panels. Left the score of what is displayed, dashed what the same
+        strokes achieve by hand, black those who work by hand; right the gain
+        of all who do not.
+    """
+    figure = new_figure(12.5, 4.6)
+    left, right = figure.subplots(1, 2)
+    scores = list(_lines(curves, ["refined", "by_hand"], "interactions", over))
+    shown = [
+        line
+        for line in scores
+        if not np.isnan(line.end) and (line.is_helping or not line.is_dashed)
+    ]
+    gains = list(_lines(curves, ["relative_gain"], "interactions", over))
+    gains = [line for line in gains if line.is_helping and not np.isnan(line.end)]
+    for axes, lines in ((left, shown), (right, gains)):
+        for line in lines:
+            _draw(axes, line)
+    right.axhline(0, color=GREY, linewidth=0.8, zorder=1)
+    _dress(left, "interactions", metric_title(metric))
+    _dress(right, "interactions", "relative gain over work by hand")
+    _name_lines(left, [line for line in shown if not line.is_dashed])
+    if gains:
+        _name_lines(right, gains)
+    _explain(figure, curves, over, shown)
+    set_title(figure, f"{metric_title(metric)} and its gain over work by hand", label)
     return figure
 
 
@@ -205,7 +253,7 @@ def _dress(axes: Axes, xlabel: str, ylabel: str) -> None:
 def _name_lines(axes: Axes, lines: Sequence[_Line]) -> None:
     """Write the names of lines beside their ends; in a legend if there are too many."""
     known = [line for line in lines if not np.isnan(line.end)]
-    if len(known) > _LABELLED:
+    if len(known) > _LABELLED or any(len(line.name) > _LONG for line in known):
         axes.legend(fontsize=8, frameon=False, ncols=2)
         return
     low, high = axes.get_ylim()

@@ -102,12 +102,14 @@ class SessionCurves:
         """Return the mean over images, one mapping per interaction.
 
         Images that stopped earlier carry their last value forward; nan is
-        left out of the mean, and is the mean where nothing else is.
+        left out of the mean, and is the mean where nothing else is. What some
+        image has no number of, such as a metric that is scored at both ends
+        only, has no mean at that interaction.
         """
         curves = [curve for curve in self._images.values() if curve]
         longest = max((len(curve) for curve in curves), default=0)
         return [
-            mean_of([curve[min(step, len(curve) - 1)] for curve in curves])
+            _common([curve[min(step, len(curve) - 1)] for curve in curves])
             for step in range(longest)
         ]
 
@@ -120,6 +122,12 @@ def mean_of(points: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the mean of every number, skipping nan."""
     names = dict.fromkeys(name for point in points for name in point)
     return {name: _mean([point.get(name, math.nan) for point in points]) for name in names}
+
+
+def _common(points: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of every number that all points have."""
+    means = mean_of(points)
+    return {name: value for name, value in means.items() if all(name in p for p in points)}
 
 
 def _mean(values: Sequence[float]) -> float:

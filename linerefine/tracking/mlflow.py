@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from linerefine.refiners.base import Refiner
     from linerefine.refiners.serving import ServedRefiner
 
-__all__ = ["MODEL", "MlflowObserver", "MlflowStore", "add_artifact"]
+__all__ = ["MODEL", "MlflowObserver", "MlflowStore", "add_artifact", "asked"]
 __all__ += ["log_refiner_model", "mark_abandoned", "open_client"]
 
 log = logging.getLogger(__name__)
@@ -85,8 +85,8 @@ class MlflowObserver(RunRecorder):
     -----
     The parent run holds the settings, the curves of the first-prediction
     network (``segmenter/loss``; step = epoch), the summary and the pictures.
-    A child ``<refiner> · training`` holds the refiner's own training curves
-    and the model; a child ``<refiner> · repeat <n>`` the sessions, step =
+    A child ``train · <refiner>`` holds the refiner's own training curves
+    and the model; a child ``<repeat> · <refiner>`` the sessions, step =
     interaction: ``<metric>_manual``, ``<metric>_refined``, ``relative_gain``,
     ``hinted_pixels`` and ``stroke_length``, averaged over the images (an image
     that stopped earlier carries its last value forward) once all are through,
@@ -159,11 +159,11 @@ class MlflowStore(Store):
 
     def artifact(self, run: str, path: Path, folder: str) -> None:
         add = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
-        _once(add, run, str(path), folder or None)
+        asked(add, run, str(path), folder or None)
 
     def model(self, run: str, refiner: Refiner, channels: int, edge: int) -> None:
         if MODEL not in self._try(self.client.get_run, run).data.tags:
-            uri = _once(log_refiner_model, self.client, run, refiner, channels, edge=edge)
+            uri = asked(log_refiner_model, self.client, run, refiner, channels, edge=edge)
             self._try(self.client.set_tag, run, MODEL, uri)
 
     def end(self, run: str, status: str) -> None:
@@ -174,7 +174,7 @@ class MlflowStore(Store):
         if time.monotonic() < self._resting_until:
             raise RunError(self._reason)
         try:
-            return _once(call, *args, **kwargs)
+            return asked(call, *args, **kwargs)
         except RunError as error:
             self._resting_until = time.monotonic() + _REST
             self._reason = str(error)
@@ -246,8 +246,8 @@ def mark_abandoned(client: MlflowClient) -> None:
     RunError
         If the store fails.
     """
-    found = _once(client.search_experiments)
-    _once(_mark_abandoned, client, [experiment.experiment_id for experiment in found])
+    found = asked(client.search_experiments)
+    asked(_mark_abandoned, client, [experiment.experiment_id for experiment in found])
 
 
 def log_refiner_model(
@@ -397,8 +397,14 @@ def _mark_abandoned(client: MlflowClient, experiments: list[str]) -> None:
                 client.set_terminated(run.info.run_id, "FAILED")
 
 
-def _once(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401
-    """Call, again while another process writes; turn MLflow's errors into ours."""
+def asked(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401
+    """Call a client, again while another process writes, and turn MLflow's errors into ours.
+
+    Raises
+    ------
+    RunError
+        If the store does not take it.
+    """
     for pause in (*_PAUSES, None):
         try:
             with _quiet():

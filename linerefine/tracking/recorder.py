@@ -44,6 +44,7 @@ PART = "linerefine.part"
 """Tag that says what a run is: ``command``, ``<refiner>/training`` or ``<refiner>/<repeat>``."""
 
 COMMAND = "command"
+_USUAL = {"", "default"}  # settings that a run's name need not mention
 _STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
@@ -212,10 +213,12 @@ class RunRecorder:
             return self._runs[part]
         refiner, _, kind = part.partition("/")
         tags = {"refiner": refiner, "mlflow.parentRunId": self._runs[COMMAND]}
+        # MLflow shows some fifteen characters of a child's name; labels are longer.
+        name = f"train · {refiner}"
         if kind.isdigit():
-            kind = f"repeat {int(kind) + 1}"
-            tags["repeat"] = kind.removeprefix("repeat ")
-        return self._open(part, f"{refiner} · {kind}", tags)
+            tags["repeat"] = str(int(kind) + 1)
+            name = f"{tags['repeat']} · {refiner}"
+        return self._open(part, name, tags)
 
     def _open(self, part: str, name: str, tags: Mapping[str, str]) -> str:
         if part in self._runs:
@@ -367,9 +370,9 @@ def _user() -> str:
 
 
 def _run_name(event: RunStarted) -> str:
-    profile = event.config.get("profile", "")
-    # MLflow shows some twenty characters, below the name of the experiment.
-    return f"{time.strftime('%Y-%m-%d %H:%M')} {profile}".rstrip()
+    settings = (str(event.config.get(name, "")) for name in ("profile", "protocol"))
+    # MLflow shows eighteen characters, below the name of the experiment and beside the age.
+    return " ".join([time.strftime("%m-%d %H:%M"), *(s for s in settings if s not in _USUAL)])
 
 
 _DATA_NOTES = {

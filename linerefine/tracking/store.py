@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -28,6 +29,7 @@ __all__ = [
     "first_line",
     "is_abandoned",
     "is_outdated",
+    "runs_by_status",
     "sqlite_path",
     "sqlite_uri",
     "store_lock",
@@ -37,6 +39,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _SQLITE = "sqlite:///"
+_REVISION = re.compile(r"""^revision\b.*?["'](\w+)["']""", re.MULTILINE)
+_BEFORE = re.compile(r"""^down_revision\b.*?["'](\w+)["']""", re.MULTILINE)
 LOCK_SECONDS = 120.0
 """Longest wait for another process that is creating the same store."""
 
@@ -205,23 +209,49 @@ def is_outdated(database: Path) -> bool:
             return False
     if row is None:
         return False
-    from alembic.script import ScriptDirectory
-    from alembic.util import CommandError
-
-    spec = find_spec("mlflow")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    place = Path(next(iter(spec.submodule_search_locations))) / "store" / "db_migrations"
-    scripts = ScriptDirectory(str(place))
-    try:
-        scripts.get_revision(row[0])
-    except CommandError as error:
+    revisions, head = _revisions()
+    if row[0] not in revisions:
         msg = (
             f"the MLflow store {database} was made by a newer mlflow than the one installed "
             f"(revision {row[0]}). Upgrade mlflow, or choose another tracking.uri."
         )
+        raise RunError(msg)
+    return bool(row[0] != head)
+
+
+def _revisions() -> tuple[set[str], str]:
+    """Return every revision that the installed MLflow knows, and the latest."""
+    spec = find_spec("mlflow")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    place = Path(next(iter(spec.submodule_search_locations))) / "store" / "db_migrations"
+    # Read, not imported as alembic does: that takes all of mlflow with it, seconds.
+    texts = [file.read_text(encoding="utf-8") for file in place.glob("versions/*.py")]
+    before = {match[1] for text in texts if (match := _BEFORE.search(text))}
+    revisions = {match[1] for text in texts if (match := _REVISION.search(text))}
+    (head,) = revisions - before
+    return revisions, head
+
+
+def runs_by_status(database: Path) -> dict[str, int]:
+    """Return how many commands a database holds, by how they ended; only look.
+
+    Raises
+    ------
+    RunError
+        If it is no store, or damaged.
+    """
+    commands = (
+        "SELECT runs.status, count(*) FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid "
+        "WHERE tags.key = 'linerefine.part' AND tags.value = 'command' "
+        "AND runs.lifecycle_stage = 'active' GROUP BY runs.status"
+    )
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            return dict(connection.execute(commands).fetchall())
+    except sqlite3.Error as error:
+        msg = f"the MLflow store {database} cannot be read: {error}. Choose another."
         raise RunError(msg) from error
-    return bool(row[0] != scripts.get_current_head())
 
 
 def upgrade(uri: str, database: Path) -> None:

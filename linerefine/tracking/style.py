@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -38,6 +39,9 @@ GREY = "0.35"
 
 _NAMES = {"pfm": "pFM", "iou": "IoU", "dice": "Dice", "f_measure": "F-measure"}
 
+_LETTERS = 10.5
+"""Of a title, to the inch."""
+
 
 def save_png(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, whole or not at all, and return the path.
@@ -61,8 +65,10 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def set_title(figure: Figure, text: str, label: str) -> None:
-    """Write a figure's title, and in brackets what the data are."""
-    figure.suptitle(f"{text} ({label})" if label else text, fontsize=11)
+    """Write a figure's title, and in brackets what the data are; broken where it would be cut."""
+    whole = f"{text} ({label})" if label else text
+    across = max(int(figure.get_figwidth() * _LETTERS), 20)
+    figure.suptitle(textwrap.fill(whole, across), fontsize=11)
 
 
 def finish(axes: Axes) -> None:

@@ -26,7 +26,7 @@ _MISSING = "\N{EN DASH}"
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print a report's tables, titles in bold where the console can.
+    """Print a report's tables, titles and best values in bold where the console can.
 
     Parameters
     ----------
@@ -35,11 +35,18 @@ def print_report(report: Report, console: Console) -> None:
     console : rich.console.Console
         Normally on stdout. Lines are never wrapped or cut.
     """
+    from rich.text import Text  # only where something is printed
+
     for number, table in enumerate(report.tables):
-        title, *lines = format_table(table)
-        say(console, ("\n" if number else "") + title, style="bold")
-        for line in lines:
-            say(console, line)
+        say(console, ("\n" if number else "") + table.title, style="bold")
+        best = {(row + 1, column) for row, column in best_cells(table)}
+        for row, texts in enumerate(_laid_out(table)):
+            styles = ["bold" if (row, column) in best else "" for column in range(len(texts))]
+            line = Text("  ").join(map(Text, texts, styles))
+            line.rstrip()
+            console.print(line, soft_wrap=True)
+        if table.note:
+            say(console, table.note)
 
 
 def report_text(report: Report) -> str:
@@ -53,20 +60,25 @@ def format_table(table: Table) -> list[str]:
     Numbers are aligned right; scores named in ``percent`` are shown as
     ``71.3 %``, gains with their sign; a dash for nan and None.
     """
+    lines = ["  ".join(texts).rstrip() for texts in _laid_out(table)]
+    return [table.title, *lines, *([table.note] if table.note else [])]
+
+
+def _laid_out(table: Table) -> list[list[str]]:
+    """Return header and rows with every text as wide as its column."""
     shown = cells(table)
     is_number = [is_numeric(table, column) for column in table.columns]
     widths = [
         max(len(text) for text in [column, *(row[index] for row in shown)])
         for index, column in enumerate(table.columns)
     ]
-    lines = [
-        "  ".join(
+    return [
+        [
             text.rjust(width) if right else text.ljust(width)
             for text, width, right in zip(row, widths, is_number, strict=True)
-        ).rstrip()
+        ]
         for row in [list(table.columns), *shown]
     ]
-    return [table.title, *lines, *([table.note] if table.note else [])]
 
 
 def cells(table: Table) -> list[list[str]]:
@@ -104,11 +116,8 @@ def say(console: Console, text: str, style: str = "") -> None:
 
 
 def is_numeric(table: Table, column: str) -> bool:
-    """Say whether a column holds numbers; they are aligned right."""
-    known = [value for row in table.rows if (value := row.get(column)) is not None]
-    return column in table.percent or (
-        bool(known) and all(isinstance(value, Real) for value in known)
-    )
+    """Say whether a column holds numbers, intervals below them or not; they are aligned right."""
+    return column in table.percent or any(isinstance(row.get(column), Real) for row in table.rows)
 
 
 def _cell(value: Any, column: str, is_percent: bool) -> str:  # noqa: ANN401 - what tables hold

@@ -20,7 +20,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def results() -> dict:
-    done = bench("--small", "--json", "strokes", "thinning")
+    done = bench("--small", "--json", "strokes", "thinning", "metrics")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -42,6 +42,14 @@ def test_the_session_is_faster_than_plain_recomputation(results: dict) -> None:
 def test_thinning_equals_and_beats_the_reference(results: dict) -> None:
     (row,) = results["thinning"]
     assert row["ratio"] > 1
+
+
+def test_every_metric_is_timed_and_none_takes_long(results: dict) -> None:
+    rows = {row["metric"]: row for row in results["metrics"]}
+    assert {"pfm", "cldice", "path_similarity", "betti1"} <= rows.keys()
+    assert rows["pfm"]["additive"] == "yes"
+    assert rows["cldice"]["additive"] == "no"
+    assert all(0 < row["first, ms"] < 10_000 for row in rows.values())
 
 
 def test_the_machine_is_named(results: dict) -> None:

@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from linerefine.config import EvaluationConfig, SessionConfig
+from linerefine.errors import ConfigError
 from linerefine.evaluation.changes import Flips
 from linerefine.evaluation.desk import Desk
 from linerefine.evaluation.drive import drive
 from linerefine.evaluation.scores import ImageScores, TileScore
 from linerefine.interfaces import UserSimulator
+from linerefine.metrics import Betti0Error, ClDice
 from linerefine.metrics.standard import FMeasure, IoU, PseudoFMeasure
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.refiners.manual import Manual
@@ -103,6 +105,49 @@ def test_scores_and_effort_are_those_of_the_session() -> None:
     for name, metric in METRICS.items():
         assert last.refined[name] == pytest.approx(metric.score(session.mask, target))
         assert last.manual[name] == pytest.approx(metric.score(session.manual_mask, target))
+
+
+@pytest.mark.parametrize(("budget", "kept"), [(100_000, None), (40, 40), (3, 3), (0, 0)])
+def test_what_is_not_additive_is_scored_in_the_first_and_the_last_round(
+    budget: int, kept: int | None
+) -> None:
+    plain = run(Halves(), budget=budget)
+    session, target = case(Halves())
+    first = session.mask.copy()
+    others = {"cldice": ClDice(), "betti0": Betti0Error()}
+    heard: list[Round] = []
+    result = drive(
+        session,
+        target,
+        Pointer(),
+        CONFIG.model_copy(update={"budget": budget}),
+        metrics=METRICS | others,
+        rng=np.random.default_rng(0),
+        on_round=heard.append,
+    )
+    assert tuple(heard) == result.rounds
+    assert [set(r.refined) for r in result.rounds] == [
+        {*METRICS, *others} if r.index in (0, result.rounds[-1].index) else set(METRICS)
+        for r in result.rounds
+    ]
+    assert kept is None or result.rounds[-1].index == kept
+    last = result.rounds[-1]
+    for name, metric in others.items():
+        assert result.rounds[0].manual[name] == metric.score(first, target)
+        assert last.manual[name] == metric.score(session.manual_mask, target)
+        assert last.refined[name] == metric.score(session.mask, target)
+    # Nothing else changes: the same strokes, the same other scores.
+    assert [r.stroke and r.stroke.to_dict() for r in result.rounds] == [
+        r.stroke and r.stroke.to_dict() for r in plain
+    ]
+    assert last.refined["pfm"] == plain[-1].refined["pfm"]
+
+
+def test_what_is_not_additive_cannot_steer() -> None:
+    session, target = case()
+    metrics = {"cldice": ClDice()} | METRICS
+    with pytest.raises(ConfigError, match=r"^metric 'cldice' is not additive, expected one that"):
+        drive(session, target, Pointer(), CONFIG, metrics=metrics, rng=np.random.default_rng(0))
 
 
 def test_round_0_is_the_first_prediction() -> None:

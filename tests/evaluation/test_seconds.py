@@ -100,3 +100,51 @@ def test_seconds_add_up_but_for_the_travel_between(
 ) -> None:
     parts = simulated_seconds(curve(*one))[-1] + simulated_seconds(curve(*other))[-1]
     assert simulated_seconds(curve(*one, *other))[-1] >= parts - 1e-9
+
+
+def test_no_stroke_no_seconds() -> None:
+    assert simulated_seconds(curve()).tolist() == [0]
+
+
+def test_panning_is_paid_per_screen_between() -> None:
+    """A screen of 100 x 200 at twofold enlargement shows 50 x 100 pixels of the image."""
+    start = (2.0, [(0, 0)])
+    screen = {"screen_height_pixels": 100, "screen_width_pixels": 200}
+    pans = MouseOptions(panning_seconds=3, screen_pixels_per_pixel=2, **screen)
+    still = MouseOptions(screen_pixels_per_pixel=2, **screen)
+    for place, screens in (((49, 99), 0), ((50, 99), 1), ((49, 100), 1), ((120, 100), 2 + 1)):
+        frame = curve(start, (2.0, [place]))
+        paid = interaction_seconds(frame, pans) - interaction_seconds(frame, still)
+        assert paid == pytest.approx([0, 0, 3 * screens])
+        back = curve((2.0, [place]), start)
+        assert interaction_seconds(back, pans) == pytest.approx(interaction_seconds(frame, pans))
+
+
+PANS = MouseOptions(panning_seconds=1.3, screen_height_pixels=90, screen_width_pixels=160)
+LINES = st.tuples(st.integers(0, 500), st.integers(0, 500))
+
+
+@given(st.floats(0.6, 9), LINES, st.integers(0, 300), st.integers(0, 300))
+def test_farther_is_never_quicker(
+    width: float, place: tuple[int, int], down: int, right: int
+) -> None:
+    start = (2.0, [(0, 0)])
+    farther = (place[0] + down, place[1] + right)
+    for options in (MouseOptions(), PANS):
+        near, far = (
+            interaction_seconds(curve(start, (width, [there])), options)[2]
+            for there in (place, farther)
+        )
+        assert far >= near
+
+
+@given(st.floats(0.6, 9), st.integers(0, 500), st.integers(1, 300))
+def test_longer_takes_longer(width: float, length: int, more: int) -> None:
+    short, long = (curve((width, [(0, 0), (0, end)])) for end in (length, length + more))
+    assert interaction_seconds(long)[1] > interaction_seconds(short)[1]
+
+
+@given(st.floats(0.6, 9), st.floats(0, 5), LINES)
+def test_a_wider_line_is_never_slower(width: float, more: float, place: tuple[int, int]) -> None:
+    thin, wide = (curve((2.0, [(0, 0)]), (each, [place])) for each in (width, width + more))
+    assert interaction_seconds(wide)[2] <= interaction_seconds(thin)[2]

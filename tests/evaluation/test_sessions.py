@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from linerefine.config import RefinerConfig
 from linerefine.evaluation.numbers import GAIN_STROKES
-from linerefine.evaluation.seconds import simulated_seconds
+from linerefine.evaluation.seconds import MouseOptions, simulated_seconds
 from linerefine.evaluation.sessions import by_hand, session_summary
 from linerefine.evaluation.summary import summarise_sessions
 from linerefine.evaluation.tables import session_tables
 
 COMPARED = (
+    *("interactions_to_best", "pixels_to_best"),
     *("manual_best", "max_gain", "mean_gain", "positive_share", "reached"),
     *("reduction_interactions", "reduction_length", "workload_reduction", "reduction_seconds"),
 )
@@ -78,6 +79,7 @@ def test_a_shared_session_by_hand() -> None:
         assert numbers[name] == pytest.approx(1 - 1 / 3)
     seconds = simulated_seconds(frame)
     assert numbers["reduction_seconds"] == pytest.approx(1 - seconds[1] / seconds[3])
+    assert (numbers["interactions_to_best"], numbers["pixels_to_best"]) == (1, 10)
     assert numbers["simulated_seconds"] == pytest.approx(seconds[4])
     assert numbers["reached"] == 1
     assert numbers["max_gain"] == pytest.approx(0.6)
@@ -89,6 +91,8 @@ def test_a_mark_that_a_shared_session_never_reaches_is_undefined() -> None:
     assert numbers["reached"] == 0
     assert math.isnan(numbers["workload_reduction"])
     assert math.isnan(numbers["reduction_interactions"])
+    assert math.isnan(numbers["interactions_to_best"])
+    assert math.isnan(numbers["pixels_to_best"])
 
 
 def test_an_independent_session_by_hand() -> None:
@@ -102,6 +106,7 @@ def test_an_independent_session_by_hand() -> None:
     assert numbers["reduction_interactions"] == pytest.approx(1 - 2 / 4)
     assert numbers["reduction_length"] == pytest.approx(1 - 8 / 20)
     assert numbers["workload_reduction"] == pytest.approx(1 - 60 / 40)
+    assert (numbers["interactions_to_best"], numbers["pixels_to_best"]) == (2, 60)
     own, other = simulated_seconds(assisted), simulated_seconds(manual)
     assert numbers["reduction_seconds"] == pytest.approx(1 - own[2] / other[4])
     # Interactions 1 to 100; both curves stay where they ended.
@@ -120,6 +125,7 @@ def test_never_reached_costs_the_full_budget() -> None:
     assert numbers["reached"] == 0
     assert numbers["reduction_interactions"] == pytest.approx(1 - 100 / 4)
     assert numbers["workload_reduction"] == pytest.approx(1 - 3000 / 40)
+    assert (numbers["interactions_to_best"], numbers["pixels_to_best"]) == (100, 3000)
     assert numbers["reduction_length"] == pytest.approx(1 - 400 / 20)
     own, other = simulated_seconds(assisted), simulated_seconds(manual)
     assert numbers["reduction_seconds"] == pytest.approx(1 - 100 * own[3] / 3 / other[4])
@@ -142,6 +148,17 @@ def test_gains_are_looked_at_over_the_first_strokes_only() -> None:
     numbers = row(frame, loop="independent", budget=3000)
     assert numbers["positive_share"] == pytest.approx(1 / GAIN_STROKES)
     assert row(frame, loop="independent", budget=2)["positive_share"] == 1 / 2
+
+
+def test_how_far_gains_are_looked_at_and_who_holds_the_mouse_can_be_said() -> None:
+    assisted = session("unet", [0.5, 0.9, 0.5, 0.5, 0.5])
+    frame = pd.concat([assisted, session("manual", [0.5, 0.6])])
+    assert row(frame, loop="independent")["max_gain"] == pytest.approx(0.5)
+    assert row(frame, loop="independent", gain_strokes=4)["positive_share"] == 1 / 4
+    slow = MouseOptions(preparation_seconds=10)
+    seconds = simulated_seconds(assisted, slow)[-1]
+    assert row(frame, loop="independent", mouse=slow)["simulated_seconds"] == seconds
+    assert row(assisted, mouse=slow)["simulated_seconds"] == seconds
 
 
 def test_nothing_is_compared_without_a_manual_person() -> None:

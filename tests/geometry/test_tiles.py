@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from linerefine.errors import ShapeError
 from linerefine.geometry import blend, crop, paper_weights, shown, taper, tile_grid
+from linerefine.geometry.tiles import covering_paper_weights
 from linerefine.types import Tile
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
@@ -304,3 +305,40 @@ def test_a_crop_is_looked_up_pixel_by_pixel(shape, corner, size):
         for start, count, n in zip(corner, size, shape, strict=True)
     )
     np.testing.assert_array_equal(crop(image, tile), image[np.ix_(rows, cols)])
+
+
+@settings(deadline=None, max_examples=30)
+@given(shapes, st.integers(1, 20), st.data())
+def test_the_authors_blending_is_theirs_wherever_it_says_anything(shape, size, data):
+    tiles = tile_grid(shape, size, data.draw(st.integers(1, size)))
+    rng = np.random.default_rng(0)
+    answers = [(tile, rng.standard_normal(tile.shape).astype(np.float32)) for tile in tiles]
+    expected = np.full(shape, np.nan)
+    for row, col in np.ndindex(shape):
+        found = []
+        for tile, values in answers:
+            y, x = row - tile.top, col - tile.left
+            if 0 <= y < size and 0 <= x < size:
+                off = min(y, x, size - 1 - y, size - 1 - x)
+                found.append(((min(off, 64) / 64) ** 2, values[y, x]))
+        weights, numbers = np.array(found, dtype=float).T
+        # Where only border rings lie the authors have nothing, and we the plain mean.
+        expected[row, col] = np.average(numbers, weights=weights if weights.any() else None)
+    image = blend(answers, shape, 0, covering_paper_weights)
+    assert np.allclose(image, expected, atol=1e-5)
+
+
+@settings(deadline=None)
+@given(shapes, st.integers(1, 20), st.floats(-30, 30, width=32))
+def test_constant_tiles_stay_exact_with_the_authors_weights(shape, size, value):
+    tiles = tile_grid(shape, size, max(size // 2, 1))
+    filled = ((tile, np.full(tile.shape, value, dtype=np.float32)) for tile in tiles)
+    assert np.all(blend(filled, shape, 0, covering_paper_weights) == np.float32(value))
+
+
+def test_the_authors_weights_are_kept_but_for_the_border_ring():
+    theirs, ours = paper_weights(192, 64), covering_paper_weights((192, 192))
+    assert np.all(ours > 0)
+    np.testing.assert_allclose(ours, theirs, atol=1e-11)
+    with pytest.raises(ShapeError, match=r"tile has shape \(4, 5\), expected a square"):
+        covering_paper_weights((4, 5))

@@ -164,3 +164,42 @@ def test_a_roi_of_another_shape_is_refused():
 def test_an_overlap_as_wide_as_the_patch_is_refused():
     with pytest.raises(ConfigError, match="tiling.overlap is 32, expected less than tiling.patch"):
         predict_image(Copy(), noise((40, 40)), TilingConfig(patch=32, overlap=32))
+
+
+@settings(deadline=None, max_examples=15)
+@given(sizes, sizes, st.sampled_from([0, 8, 16]))
+def test_the_authors_blending_covers_every_pixel_too(height, width, overlap):
+    tiling = TilingConfig(patch=32, overlap=overlap, blend="paper")
+    assert np.all(predict_image(Constant(), noise((height, width)), tiling) == np.float32(1.7))
+    image = noise((height, width))
+    np.testing.assert_allclose(predict_image(Copy(), image, tiling), image[0], atol=1e-6)
+
+
+def test_the_authors_blending_against_a_sum_over_windows(network):
+    image, patch, stride = noise((80, 112)), 32, 16
+    logits = predict_image(network, image, TilingConfig(patch=32, overlap=16, blend="paper"))
+    index = np.arange(patch)
+    off = np.minimum(index, patch - 1 - index)
+    weights = (np.minimum(np.minimum(off[:, None], off), 64) / 64) ** 2
+    above, below = np.zeros((80, 112)), np.zeros((80, 112))
+    network.eval()
+    for top in range(0, 80 - patch + 1, stride):
+        for left in range(0, 112 - patch + 1, stride):
+            place = slice(top, top + patch), slice(left, left + patch)
+            with torch.inference_mode():
+                answer = network(torch.from_numpy(image[(slice(None), *place)])[None])[0, 0]
+            above[place] += weights * answer.numpy()
+            below[place] += weights
+    seen = below > 0
+    assert np.count_nonzero(~seen) == 2 * (80 + 112) - 4  # the border of the image alone
+    np.testing.assert_allclose(logits[seen], above[seen] / below[seen], atol=1e-4)
+    assert np.isfinite(logits[~seen]).all()
+
+
+def test_blending_is_as_before_unless_asked_for():
+    assert TilingConfig().blend == "taper"
+    image = noise((60, 90))
+    plain = predict_image(Blur(), image, TILING)
+    assert not np.array_equal(
+        plain, predict_image(Blur(), image, TILING.model_copy(update={"blend": "paper"}))
+    )

@@ -16,6 +16,7 @@ from linerefine.models.segmenter import (
     save_segmenter,
     save_weights,
 )
+from linerefine.models.weights import halved, write_weights
 
 TINY = NetworkConfig(encoder="tu-resnet10t", encoder_depth=3, decoder_channels=(16, 8, 8))
 
@@ -218,3 +219,39 @@ def test_a_description_that_does_not_fit_its_weights_is_refused(segmenter, tmp_p
     save_weights(segmenter, path, description | change)
     with pytest.raises(RunError, match="does not describe its network"):
         load_segmenter(path)
+
+
+def test_halved_weights_take_half_the_space_and_come_back_as_float32(segmenter, tmp_path):
+    save_segmenter(segmenter, tmp_path / "whole.safetensors")
+    tensors, description = load_weights(tmp_path / "whole.safetensors")
+    write_weights(halved(tensors), tmp_path / "half.safetensors", description)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.52 * sizes[0]
+    again, _ = load_weights(tmp_path / "half.safetensors")
+    assert {value.dtype for value in again.values()} <= {torch.float32, torch.int64}
+    for name, value in tensors.items():
+        if value.dim() > 1:
+            torch.testing.assert_close(again[name], value, rtol=2**-10, atol=1e-7)
+        else:
+            assert torch.equal(again[name], value), name
+    image = torch.rand(1, 2, 64, 64)
+    with torch.inference_mode():
+        change = load_segmenter(tmp_path / "half.safetensors")(image) - segmenter(image)
+    assert 0 < change.abs().max() < 1e-2
+
+
+def test_weights_too_large_for_half_precision_are_refused():
+    with pytest.raises(RunError, match=r"weights w do not fit into float16: the largest is 70000"):
+        halved({"w": torch.full((2, 2), 7e4)})
+
+
+def test_a_shift_moves_all_logits_and_is_none_of_the_weights(segmenter):
+    image = torch.rand(1, 2, 64, 64)
+    before = segmenter.state_dict().keys()
+    with torch.inference_mode():
+        plain = segmenter(image)
+        segmenter.shift = 1.5
+        moved = segmenter(image)
+    segmenter.shift = 0.0
+    assert torch.equal(moved, plain + 1.5)
+    assert segmenter.state_dict().keys() == before

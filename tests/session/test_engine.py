@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from linerefine.config import SessionConfig
 from linerefine.errors import PluginError, ShapeError
 from linerefine.geometry.hints import constrain, merge_hints
+from linerefine.geometry.strokes import rasterise
 from linerefine.refiners.manual import Manual
 from linerefine.session import RefinementSession
 from linerefine.session.undo import UndoStore
@@ -288,3 +289,16 @@ def test_threshold_decides_on_probability(blur: Blur) -> None:
     high = RefinementSession(zeros[None], zeros, blur, SMALL.model_copy(update={"threshold": 0.7}))
     assert low.mask.all()
     assert not high.mask.any()
+
+
+def test_an_update_says_what_its_stroke_marks_and_an_undo_marks_nothing() -> None:
+    image, initial = scene()
+    session = RefinementSession(image, initial, Manual(), SMALL)
+    for one in (stroke((20, 10), (24, 30)), stroke((0, 160), (3, 169), add=False)):
+        update = session.apply(one)
+        drawn = np.zeros(session.shape, dtype=bool)
+        drawn[update.marked.index] = update.pixels
+        np.testing.assert_array_equal(drawn, rasterise(one, session.shape))
+    undone = session.undo()
+    assert undone is not None
+    assert undone.pixels is None

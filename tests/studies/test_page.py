@@ -11,6 +11,8 @@ from linerefine.report import Picture, Table
 from linerefine.studies import pictures, tables
 from linerefine.studies.page import VIEWS, write_study
 
+pytestmark = pytest.mark.timeout(300)  # the first test performs a whole study
+
 
 @pytest.fixture(scope="module")
 def written(outcome):
@@ -59,14 +61,17 @@ def test_patches_have_a_row_per_variant_and_the_published_ones(outcome):
 def test_sessions_are_told_by_protocol(outcome):
     found = parts(tables.sessions_view(outcome), Table)
     titles = [table.title for table in found]
-    assert [title for title in titles if title.startswith("Sessions, protocol paper")]
-    assert [title for title in titles if title.startswith("Sessions, protocol independent")]
+    for protocol in ("paper", "independent"):
+        for what in ("Sessions", "Effort and conduct"):
+            assert any(title.startswith(f"{what}, protocol {protocol}") for title in titles)
     assert titles[-1] == "Published"
     table = next(t for t in found if t.title.startswith("Sessions, protocol paper"))
     assert {row["refiner"] for row in table.rows} == {"both", "adding"}
     mean = next(r for r in table.rows if (r["refiner"], r["image"]) == ("both", "mean"))
     rounds = outcome.results["paper"].rounds.query("refiner == 'both' and round == 0")
     assert mean["initial"] == pytest.approx(rounds.groupby("image")["manual_pfm"].mean().mean())
+    conduct = next(t for t in found if t.title.startswith("Effort and conduct, protocol paper"))
+    mean = next(r for r in conduct.rows if (r["refiner"], r["image"]) == ("both", "mean"))
     assert 0 <= mean["compliance"] <= 1
     assert not math.isnan(mean["regret"])
 

@@ -12,6 +12,8 @@ from linerefine.studies.perform import perform, settings
 
 from .conftest import STUDY, DrawnPlugin, performed
 
+pytestmark = pytest.mark.timeout(300)  # the first test performs a whole study
+
 
 def test_variants_are_the_experiments_refiner_but_for_what_they_change(tiny):
     paper = tiny.configs["paper"]

@@ -40,7 +40,8 @@ def test_bars_are_mean_efforts_and_carry_the_reduction(rounds, texts):
     said = texts(figure)
     assert {f"{-100 * share:+.0f} %" for share in saved} <= set(said)
     assert {"unet", "mirror 1", "mirror 2", "by hand", "refined", "hinted pixels"} <= set(said)
-    assert "Effort to the best manual pFM (phantoms)" in said
+    # The title is broken: one panel of two images is narrow.
+    assert "Effort to the best manual pFM (phantoms)" in {" ".join(t.split()) for t in said}
 
 
 def test_error_bars_are_intervals_over_repeats_and_one_repeat_has_none(rounds):

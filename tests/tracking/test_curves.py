@@ -52,6 +52,17 @@ def test_an_image_that_stopped_carries_its_last_value_forward():
     assert [point["a"] for point in curves.mean()] == [3.0, 3.5, 4.0]
 
 
+def test_what_is_scored_at_both_ends_has_a_mean_where_all_images_have_it():
+    curves = SessionCurves()
+    for image, last in (("long", 3), ("short", 1)):
+        for step in range(last + 1):
+            ends = {"b": NAN if image == "long" else 2.0} if step in (0, last) else {}
+            curves.add(image, {"a": float(step), **ends})
+    # At 1 and 2 the short session has ended, the long one has no score yet.
+    assert [set(point) for point in curves.mean()] == [{"a", "b"}, {"a"}, {"a"}, {"a", "b"}]
+    assert curves.mean()[0] == {"a": 0.0, "b": 2.0}
+
+
 def test_undefined_values_are_left_out_of_the_mean():
     curves = SessionCurves()
     curves.add("one", {"a": NAN, "b": NAN})

@@ -96,7 +96,7 @@ def recorded(tmp_path_factory, empty_store, stream_maker):
 def test_every_number_of_an_image_comes_back(recorded, keys, rounds_of):
     client, runs = runs_by_name(recorded)
     for key in keys:
-        run = runs[f"{key.refiner} · repeat {key.repeat + 1}"]
+        run = runs[f"{key.repeat + 1} · {key.refiner}"]
         rounds = rounds_of(key)
         expected = {
             "pfm_manual": [r.manual["pfm"] for r in rounds],
@@ -114,7 +114,7 @@ def test_every_number_of_an_image_comes_back(recorded, keys, rounds_of):
 def test_means_over_images_carry_ended_images_forward(recorded, keys, rounds_of):
     client, runs = runs_by_name(recorded)
     one, other = (rounds_of(key) for key in keys if (key.refiner, key.repeat) == ("unet", 1))
-    found = curve(client, runs["unet · repeat 2"], "pfm_refined")
+    found = curve(client, runs["2 · unet"], "pfm_refined")
     wanted = [
         (step, (r.refined["pfm"] + other[min(step, len(other) - 1)].refined["pfm"]) / 2)
         for step, r in enumerate(one)
@@ -125,7 +125,7 @@ def test_means_over_images_carry_ended_images_forward(recorded, keys, rounds_of)
 
 def test_trainings_are_curves_over_epochs(recorded):
     client, runs = runs_by_name(recorded)
-    parent, training = parent_of(runs), runs["unet · training"]
+    parent, training = parent_of(runs), runs["train · unet"]
     assert curve(client, parent, "segmenter/loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
     assert [step for step, _ in curve(client, parent, "segmenter/val_pfm")] == [1, 2, 3]
     assert curve(client, training, "training/loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
@@ -139,7 +139,7 @@ def test_the_summary_is_on_the_parent_and_what_a_repeat_achieved_on_the_child(re
     assert numbers["seconds"] == 12.5
     assert "refiners/unet/images/mirror 1/workload_reduction" not in numbers
     assert "finished" not in numbers
-    child = runs["unet · repeat 1"].data.metrics
+    child = runs["1 · unet"].data.metrics
     assert child["max_gain"] == pytest.approx(0.08)
     assert child["manual_best"] == pytest.approx((0.68 + 0.62) / 2)
 
@@ -161,7 +161,7 @@ def test_artifacts_lie_beside_the_store_and_come_back(recorded, tmp_path):
     parent = parent_of(runs)
     place = sqlite_path(recorded).parent / "mlartifacts" / parent.info.run_id
     assert (place / "artifacts" / "figures" / "gain curve.png").read_bytes() == b"picture"
-    child = runs["unet · repeat 2"].info.run_id
+    child = runs["2 · unet"].info.run_id
     (found,) = client.list_artifacts(child, "figures")
     assert found.path == "figures/gain curve.png"
     copy = client.download_artifacts(child, found.path, str(tmp_path))
@@ -196,7 +196,7 @@ def test_a_resumed_run_goes_on_in_the_same_runs(store, stream, tmp_path):
         for key in run.data.metrics:
             steps = [step for step, _ in curve(client, run, key)]
             assert len(steps) == len(set(steps))
-    assert len(curve(client, runs["unet · repeat 1"], "pfm_refined")) == 7
+    assert len(curve(client, runs["1 · unet"], "pfm_refined")) == 7
 
 
 def test_a_run_deleted_in_between_is_begun_anew(store, stream, tmp_path):
@@ -244,8 +244,8 @@ def test_processes_make_and_fill_one_store_at_once(crowd, crowd_runs):
     client, runs = crowd_runs
     assert len(runs["whole"]) == 6
     assert {run.info.status for run in runs["whole"].values()} == {"FINISHED"}
-    assert len(curve(client, runs["whole"]["unet · repeat 1"], "pfm_refined")) == 7
-    assert len(curve(client, runs["raise"]["unet · repeat 1"], "image/mirror 1/pfm_refined")) == 7
+    assert len(curve(client, runs["whole"]["1 · unet"], "pfm_refined")) == 7
+    assert len(curve(client, runs["raise"]["1 · unet"], "image/mirror 1/pfm_refined")) == 7
 
 
 def test_a_process_that_ends_without_a_word_marks_its_run_as_failed(crowd, crowd_runs):
@@ -253,7 +253,7 @@ def test_a_process_that_ends_without_a_word_marks_its_run_as_failed(crowd, crowd
     assert codes["raise"] == 1
     assert "RuntimeError: a bug" in said["raise"][1]
     statuses = {name: run.info.status for name, run in crowd_runs[1]["raise"].items()}
-    assert statuses.pop("unet · repeat 1") == "FINISHED"  # all its images were through
+    assert statuses.pop("1 · unet") == "FINISHED"  # all its images were through
     assert len(statuses) == 3
     assert set(statuses.values()) == {"FAILED"}
 
@@ -272,7 +272,7 @@ def test_the_next_run_marks_a_killed_one_as_failed(crowd, crowd_runs, stream, tm
     statuses = {
         (Path(run.data.tags["linerefine.output"]).name, run.info.status)
         for run in client.search_runs([found])
-        if run.info.run_name != "unet · repeat 1"
+        if run.info.run_name != "1 · unet"
     }
     assert {pair for pair in statuses if pair[0] in {"kill", "next"}} == {
         ("kill", "FAILED"),
@@ -340,7 +340,7 @@ def trained(store, stream, tmp_path):
         model = ModelTrained("unet", refiner, channels, tmp_path / "weights")
         record(store, [*events, model, end])
         _, runs = runs_by_name(store)
-        return runs["unet · training"].data.tags.get(MODEL)
+        return runs["train · unet"].data.tags.get(MODEL)
 
     return keep
 

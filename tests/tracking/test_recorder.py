@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 
@@ -17,9 +19,11 @@ from linerefine.events import (
     RunFinished,
     RunStarted,
     SessionFinished,
+    SessionKey,
 )
 from linerefine.tracking.recorder import PART, RunRecorder, Store
 from linerefine.tracking.store import is_abandoned
+from linerefine.types import Round
 
 
 class MemoryStore(Store):
@@ -119,14 +123,27 @@ def test_a_child_per_refiner_and_repeat_and_one_per_training(memory, tmp_path, s
     record(memory, stream(tmp_path))
     names = [run["name"] for run in memory.runs.values()]
     assert sorted(names[1:]) == [
-        "echo · repeat 1",
-        "echo · repeat 2",
-        "unet · repeat 1",
-        "unet · repeat 2",
-        "unet · training",
+        "1 · echo",
+        "1 · unet",
+        "2 · echo",
+        "2 · unet",
+        "train · unet",
     ]
-    assert names[0].endswith(" quick")
+    assert re.fullmatch(r"\d\d-\d\d \d\d:\d\d quick", names[0])
     assert set(memory.statuses().values()) == {"FINISHED"}
+
+
+def test_what_tells_runs_apart_comes_before_mlflow_cuts_a_name(memory, tmp_path, stream):
+    first = next(event for event in stream(tmp_path) if isinstance(event, RunStarted))
+    played = Round(0, None, None, 0, 0.0, {"pfm": 0.5}, {"pfm": 0.5}, {})
+    labels = ({"name": "unet", "label": "interaction only"}, {"name": "unet", "label": "both"})
+    config = {**first.config, "protocol": "independent", "refiners": labels}
+    key = SessionKey("interaction only", 1, "mirror 1")
+    end = SessionFinished(key, 0, "budget spent", {})
+    record(memory, [replace(first, config=config), RoundFinished(key, played), end])
+    parent, child = (run["name"] for run in memory.runs.values())
+    assert parent.endswith(" quick independent")
+    assert child == "2 · interaction only"
 
 
 def test_means_over_images_are_recorded_as_soon_as_all_are_through(memory, tmp_path, stream):
@@ -139,23 +156,23 @@ def test_means_over_images_are_recorded_as_soon_as_all_are_through(memory, tmp_p
     ][-1]
     for event in events[: last + 1]:
         recorder(event)
-    assert len(memory.curve("unet · repeat 2", "pfm_refined")) == 7
-    assert memory.statuses()["unet · repeat 2"] == "FINISHED"
+    assert len(memory.curve("2 · unet", "pfm_refined")) == 7
+    assert memory.statuses()["2 · unet"] == "FINISHED"
     assert memory.runs["run 0"]["status"] == "RUNNING"
 
 
 def test_without_a_plan_means_are_recorded_at_the_end(memory, tmp_path, stream):
     *events, end = stream(tmp_path, planned=False)
     recorder = record(memory, events)
-    assert memory.curve("unet · repeat 1", "pfm_refined") == []
+    assert memory.curve("1 · unet", "pfm_refined") == []
     recorder(end)
-    assert len(memory.curve("unet · repeat 1", "pfm_refined")) == 7
+    assert len(memory.curve("1 · unet", "pfm_refined")) == 7
 
 
 def test_no_means_are_recorded_of_half_a_repeat(memory, tmp_path, stream):
     record(memory, stream(tmp_path, status="failed", stop_after=2))
-    assert memory.curve("unet · repeat 1", "pfm_refined") == []
-    assert len(memory.curve("unet · repeat 1", "image/mirror 1/pfm_refined")) == 7
+    assert memory.curve("1 · unet", "pfm_refined") == []
+    assert len(memory.curve("1 · unet", "image/mirror 1/pfm_refined")) == 7
 
 
 @pytest.mark.parametrize(("status", "mark"), [("failed", "FAILED"), ("interrupted", "KILLED")])
@@ -164,8 +181,8 @@ def test_how_a_run_ended_marks_parent_and_open_children(memory, tmp_path, stream
     record(memory, [*events, end])
     found = memory.statuses()
     assert found.pop(parent_name(memory)) == mark
-    assert found.pop("echo · repeat 1") == mark
-    assert found.pop("unet · training") == mark  # no model came
+    assert found.pop("1 · echo") == mark
+    assert found.pop("train · unet") == mark  # no model came
     assert set(found.values()) == {"FINISHED"}
     assert is_abandoned(tmp_path)
 
@@ -181,7 +198,7 @@ def test_a_resumed_run_goes_on_and_counts_nothing_twice(memory, tmp_path, stream
         assert len(keys) == len(set(keys))
     once = MemoryStore()
     record(once, stream(tmp_path / "other"))
-    for name in ("unet · repeat 1", "echo · repeat 2"):
+    for name in ("1 · unet", "2 · echo"):
         for key in ("pfm_refined", "image/mirror 2/relative_gain", "max_gain"):
             assert memory.curve(name, key) == once.curve(name, key)
 
@@ -231,7 +248,7 @@ def test_a_store_that_fails_half_way_costs_the_run_nothing(memory, tmp_path, str
     assert set(memory.statuses().values()) == {"FINISHED"}
     once = MemoryStore()
     record(once, stream(tmp_path / "other"))
-    for name in ("unet · repeat 1", "echo · repeat 2"):
+    for name in ("1 · unet", "2 · echo"):
         for key in ("pfm_refined", "image/mirror 2/relative_gain"):
             assert memory.curve(name, key) == once.curve(name, key)
 
@@ -281,18 +298,18 @@ def test_artifacts_go_where_they_belong(memory, tmp_path, stream):
     assert memory.artifacts == [
         (parent, "rounds.parquet", ""),
         (parent, "gain.png", "figures"),
-        ("unet · repeat 1", "over.png", "figures"),
-        ("unet · training", "weights", "checkpoints"),
+        ("1 · unet", "over.png", "figures"),
+        ("train · unet", "weights", "checkpoints"),
         (parent, "other", ""),
     ]
-    assert memory.statuses()["unet · repeat 1"] == "FINISHED"
+    assert memory.statuses()["1 · unet"] == "FINISHED"
 
 
 def test_a_trained_refiner_is_kept_in_its_training_run(memory, tmp_path, stream):
     *events, end = stream(tmp_path)
     refiner = object()
     record(memory, [*events, ModelTrained("unet", refiner, 3, tmp_path / "weights"), end])
-    assert memory.models == [("unet · training", refiner, 3, 64)]
+    assert memory.models == [("train · unet", refiner, 3, 64)]
 
 
 def test_no_model_is_kept_if_none_is_wanted(memory, tmp_path, stream):
@@ -300,7 +317,7 @@ def test_no_model_is_kept_if_none_is_wanted(memory, tmp_path, stream):
     trained = ModelTrained("unet", object(), 3, tmp_path / "weights")
     record(memory, [*events, trained, end], log_model=False)
     assert memory.models == []
-    assert memory.statuses()["unet · training"] == "FINISHED"
+    assert memory.statuses()["train · unet"] == "FINISHED"
 
 
 def test_settings_and_tags_are_on_parent_and_children(memory, tmp_path, stream):
@@ -309,7 +326,7 @@ def test_settings_and_tags_are_on_parent_and_children(memory, tmp_path, stream):
         assert run["params"]["refiners"] == "unet, echo"
         assert run["tags"]["data"] == "phantom"
         assert run["tags"]["linerefine.output"] == str(tmp_path)
-    child = next(r for r in memory.runs.values() if r["name"] == "unet · repeat 2")
+    child = next(r for r in memory.runs.values() if r["name"] == "2 · unet")
     assert (child["tags"]["refiner"], child["tags"]["repeat"]) == ("unet", "2")
     assert (child["params"]["refiner"], child["params"]["repeat"]) == ("unet", "2")
     assert child["tags"]["mlflow.parentRunId"] == "run 0"
@@ -338,4 +355,4 @@ def test_several_threads_may_announce(memory, tmp_path, stream, keys, rounds_of)
         thread.join()
     recorder(RunFinished("finished"))
     assert len(memory.runs) == 5
-    assert len(memory.curve("unet · repeat 1", "image/mirror 1/pfm_manual")) == 7
+    assert len(memory.curve("1 · unet", "image/mirror 1/pfm_manual")) == 7

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,21 @@ def test_a_session_comes_back_as_it_was_written(tmp_path, rounds_of):
     write_session(tmp_path, KEY, rounds, "pfm")
     assert as_plain(load_session(tmp_path, KEY)) == as_plain(rounds)
     assert has_session(tmp_path, KEY)
+
+
+def test_scores_of_the_first_and_the_last_round_come_back_absent_between_them(tmp_path, rounds_of):
+    rounds = rounds_of(KEY)
+    for index, score in ((0, math.nan), (-1, 3.0)):
+        extra = {"betti0": score}
+        rounds[index] = replace(
+            rounds[index],
+            manual={**rounds[index].manual, **extra},
+            refined={**rounds[index].refined, **extra},
+        )
+    write_session(tmp_path, KEY, rounds, "pfm")
+    assert as_plain(load_session(tmp_path, KEY)) == as_plain(rounds)
+    column = read_sessions(tmp_path)["refined_betti0"]
+    assert column.isna().tolist() == [True] * (len(rounds) - 1) + [False]
 
 
 def test_the_frame_has_the_columns_that_the_report_promises(rounds_of):

@@ -202,7 +202,7 @@ class MirrorLoader(ModalityLoader):
     def _scale(self) -> int:
         if self.options.scale is not None:
             return self.options.scale
-        is_small = self.options.root is None and self.options.phantoms == "quick"
+        is_small = self.options.root is None and self.options.phantoms != "full"
         return 1 if is_small else SCALE
 
     def _scale_for(self, view: View) -> int:

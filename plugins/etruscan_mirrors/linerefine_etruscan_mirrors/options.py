@@ -40,7 +40,7 @@ class MirrorOptions(Options):
     root: Path | None = Field(
         None, description="Folder holding the object folders; None draws phantoms."
     )
-    phantoms: Literal["quick", "full"] = Field(
+    phantoms: Literal["quick", "ship", "full"] = Field(
         "quick", description="Which phantoms to draw without a root."
     )
     layout: Layout = Field(Layout(), description="Names of folders and files.")
@@ -159,9 +159,46 @@ DEFAULTS = ExperimentConfig(
     refiners=(RefinerConfig(name="unet_b6"),),
 )
 
+_SHIPPED_NETWORK: Mapping[str, Any] = {
+    "encoder": "tu-resnet10t",
+    "encoder_depth": 4,  # the fifth stage alone holds seven in ten weights
+    "decoder_channels": (64, 48, 32, 16),
+}
+_SHIPPED_REFINER: Mapping[str, Any] = {"name": "unet", "options": {"network": _SHIPPED_NETWORK}}
+_SHIPPED = "shipped:etruscan_mirrors"
+
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "quick": {**QUICK, "loader": {"options": {"phantoms": "quick"}}},
     "paper": {"loader": {"options": {"phantoms": "full"}}, "protocol": "paper"},
+    # Trains the two networks that ship; `scripts/train_shipped.py` runs it.
+    "ship": {
+        **QUICK,
+        "loader": {"options": {"phantoms": "ship"}},
+        "segmenter": {"network": _SHIPPED_NETWORK},
+        "refiners": [{**_SHIPPED_REFINER, "training": {"max_epochs": 12}}],
+        "training": {
+            **QUICK["training"],
+            "max_epochs": 20,
+            "patience": 20,
+            "strokes_per_patch": 4,
+            "validation_patches": 96,
+        },
+    },
+    # Trains nothing.
+    "trained": {
+        **QUICK,
+        "segmenter": {"network": _SHIPPED_NETWORK, "checkpoint": _SHIPPED},
+        "refiners": [{**_SHIPPED_REFINER, "weights": _SHIPPED}],
+    },
+    # Sterzinger, Brenner, Sablatnig: Drawing the Line (ICDAR 2024), the first prediction alone:
+    # half overlap, the authors' weights, threshold tuned on images that are not tested.
+    "predecessor": {
+        **QUICK,
+        "segmenter": {**QUICK["segmenter"], "threshold": "tuned"},
+        "refiners": [{"name": "manual"}],
+        "tiling": {**QUICK["tiling"], "overlap": QUICK["tiling"]["patch"] // 2, "blend": "paper"},
+        "evaluation": {"budget": 1, "repeats": 1, "patch_passes": 0},
+    },
 }
 
 PROTOCOLS: Mapping[str, Mapping[str, Any]] = {

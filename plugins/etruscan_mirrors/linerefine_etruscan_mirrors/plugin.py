@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import linerefine as lr
@@ -44,7 +45,13 @@ def linerefine_experiments() -> Iterator[lr.Experiment]:
     """Offer the paper's experiment."""
     summary = "The paper: interactive refinement of line drawings of Etruscan mirrors"
     yield lr.Experiment(
-        NAME, summary, options.DEFAULTS, options.PROFILES, options.PROTOCOLS, _score_sheet
+        NAME,
+        summary,
+        options.DEFAULTS,
+        options.PROFILES,
+        options.PROTOCOLS,
+        _score_sheet,
+        trained=_trained,
     )
 
 
@@ -72,3 +79,7 @@ def _score_sheet(result: RunResult) -> Report:
     from linerefine_etruscan_mirrors.scoring import score_sheet  # pandas: only where used
 
     return score_sheet(result)
+
+
+def _trained() -> Path:
+    return Path(__file__).with_name("trained")

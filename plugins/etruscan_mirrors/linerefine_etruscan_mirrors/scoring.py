@@ -116,14 +116,17 @@ _STAGES = {
 
 
 def _mirror_table(result: RunResult) -> Table | None:
-    from linerefine.evaluation.summary import summarise_sessions  # with pandas: only where used
+    # With pandas: only where used.
+    from linerefine.evaluation.sessions import by_hand
+    from linerefine.evaluation.summary import summarise_sessions
 
     if result.rounds.empty:
         return None
     steering, *others = (part.name for part in result.config.metrics)
     loop, budget = result.config.evaluation.loop, result.config.evaluation.budget
+    manual = by_hand(result.config.refiners)
     by_metric = {
-        name: summarise_sessions(result.rounds, name, loop=loop, budget=budget)
+        name: summarise_sessions(result.rounds, name, loop=loop, budget=budget, manual=manual)
         for name in (steering, *others)
     }
     rows: list[Mapping[str, Any]] = []

@@ -160,12 +160,14 @@ class TestCache:
         assert ensure_phantoms(tmp_path, "small", silent) != before
 
     def test_unknown_set_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match=r"named 'large'\. Available: full, quick, small\."):
+        with pytest.raises(
+            ConfigError, match=r"named 'large'\. Available: full, quick, ship, small\."
+        ):
             ensure_phantoms(tmp_path, "large", silent)
 
 
 class TestSets:
-    @pytest.mark.parametrize("name", ["quick", "full"])
+    @pytest.mark.parametrize("name", SETS)
     def test_names_and_seeds_are_unique_and_the_test_objects_there(self, name: str) -> None:
         objects = [spec.object_name for spec in SETS[name]]
         assert len(set(objects)) == len({spec.seed for spec in SETS[name]}) == len(objects)
@@ -178,3 +180,13 @@ class TestSets:
         (full,) = {spec.pixels_per_mm for spec in SETS["full"]}
         (quick,) = {spec.pixels_per_mm for spec in SETS["quick"]}
         assert quick == full / 2
+
+    def test_networks_that_ship_are_trained_on_other_mirrors_than_they_are_tested_on(self) -> None:
+        quick, ship = (
+            {spec.object_name: spec for spec in SETS[name]} for name in ("quick", "ship")
+        )
+        assert all(ship[name] == quick[name] for name in quick)  # the test mirrors too
+        tested = {quick[name].seed for name in TEST_OBJECTS}
+        rest = [spec for name, spec in ship.items() if name not in TEST_OBJECTS]
+        assert len(rest) == 21
+        assert tested.isdisjoint(spec.seed for spec in rest)

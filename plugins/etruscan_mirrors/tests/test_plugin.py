@@ -51,7 +51,15 @@ def test_announces_loader_simulator_refiner_and_experiment() -> None:
     assert [entry.name for entry in plugin.linerefine_refiners()] == ["unet_b6"]
     (experiment,) = plugin.linerefine_experiments()
     assert experiment.name == "etruscan_mirrors"
-    assert set(experiment.profiles) == {"quick", "paper"}
+    assert set(experiment.profiles) == {
+        "quick",
+        "paper",
+        "ship",
+        "trained",
+        "predecessor",
+    }
+    assert experiment.trained is not None
+    assert (experiment.trained() / "MODEL_CARD.md").is_file()
     assert experiment.score_sheet is not None
 
 
@@ -72,7 +80,7 @@ def test_announcing_imports_nothing_slow() -> None:
     assert found.stdout.strip() == ""
 
 
-@pytest.mark.parametrize("profile", ["", "quick", "paper"])
+@pytest.mark.parametrize("profile", ["", *PROFILES])
 @pytest.mark.parametrize("protocol", ["", "paper"])
 def test_every_profile_and_protocol_is_a_valid_configuration(profile: str, protocol: str) -> None:
     settings = json.loads(DEFAULTS.model_dump_json())
@@ -157,7 +165,7 @@ def test_phantoms_are_read_and_labelled(phantoms: Path) -> None:
     assert (sample.target.mask & sample.roi).any()
 
 
-@pytest.mark.parametrize(("chosen", "scale"), [("quick", 1), ("full", 2)])
+@pytest.mark.parametrize(("chosen", "scale"), [("quick", 1), ("ship", 1), ("full", 2)])
 def test_without_a_root_phantoms_are_drawn(
     phantoms: Path, monkeypatch: pytest.MonkeyPatch, chosen: str, scale: int, cache: Path
 ) -> None:

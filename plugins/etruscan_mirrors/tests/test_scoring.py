@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from linerefine.config import RefinerConfig
 from linerefine.report import Report, RunResult, Table
 from linerefine_etruscan_mirrors.options import DEFAULTS
 from linerefine_etruscan_mirrors.scoring import score_sheet
@@ -103,6 +104,23 @@ def test_a_mark_never_reached_says_so() -> None:
     assert row["mirror"] == "Y_R"
     assert row["workload reduction"] == "not reached"
     assert row["reached"] == "0 of 1"
+
+
+def test_an_independent_person_is_compared_with_the_one_by_hand_whatever_their_label() -> None:
+    by_hand = session("X_R", 0, [0.4, 0.5, 0.5, 0.62]).assign(refiner="pen")
+    config = DEFAULTS.model_copy(
+        update={
+            "refiners": (*DEFAULTS.refiners, RefinerConfig(name="manual", label="pen")),
+            "evaluation": DEFAULTS.evaluation.model_copy(update={"loop": "independent"}),
+        }
+    )
+    rounds = pd.concat([session("X_R", 0, [0.4, 0.62, 0.64, 0.63]), by_hand])
+    table = tables(score_sheet(result(config=config, rounds=rounds)))[1]
+    row = next(row for row in table.rows if row["refiner"] == "unet_b6")
+    assert row["manual best pfm"] == 0.62
+    assert row["workload reduction"] == pytest.approx(1 - 10 / 30)
+    assert row["reached"] == "1 of 1"
+    assert "each correcting what they see" in table.note
 
 
 def test_weak_points_stand_under_the_numbers() -> None:

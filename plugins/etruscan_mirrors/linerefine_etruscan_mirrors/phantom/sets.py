@@ -199,9 +199,32 @@ _FULL: tuple[Plan, ...] = (
     ("PHANTOM-WORN", Engraving(3, ("scales",), 2, 6), "worn"),
 )
 
+_SHIP: tuple[Plan, ...] = (
+    ("PHANTOM-S01", Engraving(2, ("scales",), 1, 3), "good"),
+    ("PHANTOM-S02", Engraving(1, ("waves",), 1, 2), "worn"),
+    ("PHANTOM-S03", Engraving(2, ("leaves",), 2, 2), "fair"),
+    ("PHANTOM-S04", Engraving(1, ("arcades",), 1, 3), "corroded"),
+    ("PHANTOM-S05", Engraving(2, ("hatching",), 1, 2), "fair"),
+    ("PHANTOM-S06", Engraving(1, ("tongues",), 2, 3), "corroded"),
+    ("PHANTOM-S07", Engraving(2, ("dots",), 1, 2), "worn"),
+    ("PHANTOM-S08", Engraving(0, ("rosettes", "zigzag"), 0, 0), "good"),
+    ("PHANTOM-S09", Engraving(1, ("zigzag",), 1, 2), "corroded"),
+    ("PHANTOM-S10", Engraving(2, ("arcades",), 2, 3), "worn"),
+    ("PHANTOM-S11", Engraving(1, ("rosettes",), 1, 3), "good"),
+    ("PHANTOM-S12", Engraving(2, ("tongues",), 1, 2), "fair"),
+    ("PHANTOM-S13", Engraving(1, ("hatching",), 1, 3), "worn"),
+    ("PHANTOM-S14", Engraving(2, ("leaves",), 1, 2), "corroded"),
+    ("PHANTOM-S15", Engraving(1, ("dots",), 2, 3), "fair"),
+    ("PHANTOM-S16", Engraving(2, ("waves",), 1, 2), "good"),
+)
+
+_SMALL, _HALF = (1344, 1792), FULL_PIXELS_PER_MM / 2
+"""Small mirrors at the resolution that full scans are worked on at, half their own."""
+
 SETS: dict[str, tuple[MirrorSpec, ...]] = {
-    # Small mirrors at the resolution that full scans are worked on at, half their own.
-    "quick": _specs(_QUICK, (1344, 1792), FULL_PIXELS_PER_MM / 2, 100),
+    "quick": _specs(_QUICK, _SMALL, _HALF, 100),
+    # The quick ones, those for testing included, and twice as many more to train on.
+    "ship": _specs(_QUICK, _SMALL, _HALF, 100) + _specs(_SHIP, _SMALL, _HALF, 300),
     "full": _specs(_FULL, LARGEST, FULL_PIXELS_PER_MM, 200),
 }
 """Sets of drawn mirrors by name."""

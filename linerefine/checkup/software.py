@@ -1,0 +1,48 @@
+"""Versions of packages, and the plugins."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterator
+from importlib import metadata
+
+from linerefine.checkup.findings import Finding, State
+from linerefine.registry import Registry
+
+__all__ = ["plugins", "versions"]
+
+VERSIONS, PLUGINS = "versions", "plugins"
+
+_REQUIREMENT = re.compile(r"([\w.-]+)(?:.*extra == ['\"]([\w-]+)['\"])?")
+
+
+def versions(distribution: str = "linerefine") -> Iterator[Finding]:
+    """Yield Python, linerefine, and every package that it or one of its extras needs."""
+    yield Finding(VERSIONS, "python", platform.python_version())
+    yield Finding(VERSIONS, distribution, metadata.version(distribution))
+    seen = set()
+    for requirement in metadata.requires(distribution) or ():
+        match = _REQUIREMENT.match(requirement)
+        if match is None or match[1] in seen:
+            continue
+        name, extra = match.groups()
+        seen.add(name)
+        whole = distribution if extra is None else f"{distribution}[{extra}]"
+        try:
+            yield Finding(VERSIONS, name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            says = "not installed" if extra is None else f"not installed; comes with [{extra}]"
+            state: State = "broken" if extra is None else "absent"
+            yield Finding(VERSIONS, name, says, state, f"pip install '{whole}'")
+
+
+def plugins(registry: Registry) -> Iterator[Finding]:
+    """Yield every plugin with what it provides, or why it cannot be used."""
+    for info in registry.describe():
+        if info.problem:
+            remedy = f"pip install --force-reinstall {info.distribution}, or --block {info.name}"
+            yield Finding(PLUGINS, info.name, info.problem, "broken", remedy)
+            continue
+        parts = [f"{len(names)} {kind}" for kind, names in info.provides.items()]
+        yield Finding(PLUGINS, info.name, f"{info.version}: {', '.join(parts)}")
