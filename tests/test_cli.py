@@ -161,7 +161,7 @@ class TestProgram:
     def test_an_unknown_command_gets_a_suggestion(self, cli):
         done = cli("plugns")
         assert done.code == 2
-        assert "No such command 'plugns'. Did you mean 'plugins'?" in done.err
+        assert "No such command 'plugns'. Did you mean 'plugins', 'new-plugin'?" in done.err
         assert done.out == ""
 
     def test_what_is_our_fault_keeps_its_traceback(self, cli, fake_run):

@@ -368,6 +368,12 @@ class TestCommand:
         ]
         assert (done.code, done.err) == (0, "")
 
+    def test_the_documentation_shows_what_it_says(self, cli):
+        page = Path(__file__).parents[2] / "docs" / "how-to" / "new-plugin.md"
+        block = re.findall(r"```text\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[0]
+        done = cli("new-plugin", "leaf_veins")
+        assert done.out.replace(f"{Path.cwd()}{os.sep}", "") == block
+
     def test_what_it_offers_and_where_may_be_chosen(self, cli):
         done = cli("new-plugin", "smear", "--with", "metric, simulator", "--output", "a b/c")
         assert done.out.splitlines()[-3:] == [
