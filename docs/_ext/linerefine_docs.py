@@ -176,16 +176,15 @@ def option_row(parameter: Any) -> str:
 
 def command_parts(command: Any, path: str) -> Iterator[str]:
     """Yield the sections of a command and of its subcommands, as typer built them."""
+    is_group = hasattr(command, "commands")
+    if not is_group or command.invoke_without_command:
+        usage = " ".join(command.collect_usage_pieces(typer.Context(command, info_name=path)))
+        yield f"## {path}\n\n```text\n{path} {usage}\n```\n\n{(command.help or '').strip()}\n"
+        if command.params:
+            rows = "\n".join(map(option_row, command.params))
+            yield f"| option | what |\n| --- | --- |\n{rows}\n"
     for name, child in getattr(command, "commands", {}).items():
         yield from command_parts(child, f"{path} {name}")
-    if hasattr(command, "commands") and not command.invoke_without_command:
-        return
-    usage = " ".join(command.collect_usage_pieces(typer.Context(command, info_name=path)))
-    yield f"## {path}\n\n```text\n{path} {usage}\n```\n\n{(command.help or '').strip()}\n"
-    if command.params:
-        yield (
-            "| option | what |\n| --- | --- |\n" + "\n".join(map(option_row, command.params)) + "\n"
-        )
 
 
 def cli_page() -> str:

@@ -83,6 +83,7 @@ def test_what_the_house_ships_keeps_its_promises(name):
     assert ("experiment retina_demo", "profile quick") in found
 
 
+@pytest.mark.timeout(300)
 def test_every_kind_of_the_core_is_checked():
     registry = Registry.discover(["etruscan_mirrors", "retina_demo"])
     told = []

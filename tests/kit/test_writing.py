@@ -164,6 +164,7 @@ def test_everything_that_can_be_written_keeps_every_promise(installed):
     assert {f.subject for f in findings} == {"plugin", *OFFERS}
 
 
+@pytest.mark.timeout(300)
 def test_its_own_tests_pass(installed, tmp_path):
     project = installed("leaf_veins", "loader", "experiment")
     done = subprocess.run(
