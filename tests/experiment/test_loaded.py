@@ -44,7 +44,7 @@ class Counting(DrawnLoader):
         return super().load(name)
 
 
-@pytest.mark.parametrize(("share", "most"), [(0.25, 1), (0.0, 11)])
+@pytest.mark.parametrize(("share", "most"), [(0.25, 1), (0.0, 14)])
 def test_a_whole_run_reads_each_image_once_if_they_fit(
     tmp_path: Path, share: float, most: int
 ) -> None:
