@@ -109,6 +109,20 @@ def test_every_choice_is_well_spelt(tmp_path, name):
     assert ruff("format", "--diff", at=tmp_path) == ""
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_its_types_are_right_by_the_settings_it_comes_with(tmp_path):
+    project = written(tmp_path / "new", offers=OFFERS)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "linerefine_leaf_veins"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("offers", EVERY_CHOICE, ids="-".join)
 def test_no_text_has_a_trace_of_its_template(tmp_path, offers):
     project = written(tmp_path / "new", offers=offers)
