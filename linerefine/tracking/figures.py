@@ -36,6 +36,9 @@ from linerefine.tracking.traces import (
 
 __all__ = ["gain_curve", "training_curve", "width_histogram", "workload"]
 
+MOST_PANELS = 12
+"""Panels of a picture that has one per refiner and image; more could not be read."""
+
 
 def gain_curve(rounds: pd.DataFrame, *, label: str = "") -> Figure:
     """Draw the relative gain over interactions (paper, Figure 5).
@@ -88,12 +91,13 @@ def workload(rounds: pd.DataFrame, *, metric: str = "pfm", label: str = "") -> F
     Returns
     -------
     figure : Figure
-        A panel per refiner and image: thin lines are sessions, thick ones
+        A panel per refiner and image, the first twelve: thin lines are sessions, thick ones
         their mean; the arrow leads from the effort at which the manual score
         is best to the one at which the refined score gets there.
     """
     chosen = rounds[rounds["refiner"].isin(helping(rounds))]
-    panels = [(key, part) for key, part in chosen.groupby(["refiner", "image"])]
+    sessions = [(key, part) for key, part in chosen.groupby(["refiner", "image"])]
+    panels = sessions[:MOST_PANELS]
     columns = min(3, max(len(panels), 1))
     rows = max(math.ceil(len(panels) / columns), 1)
     figure = new_figure(0.8 + 3.6 * columns, 0.9 + 2.9 * rows)
@@ -111,7 +115,8 @@ def workload(rounds: pd.DataFrame, *, metric: str = "pfm", label: str = "") -> F
         axes.set_xlabel("hinted pixels")
     if panels:
         grid[0, 0].legend(fontsize=8, frameon=False, loc="lower right")
-    set_title(figure, "Effort to the best manual score", label)
+    rest = f", {len(panels)} of {len(sessions)}" if len(panels) < len(sessions) else ""
+    set_title(figure, f"Effort to the best manual score{rest}", label)
     return figure
 
 

@@ -124,3 +124,11 @@ def test_a_training_shows_loss_scores_gain_and_the_epoch_kept(texts):
 @pytest.mark.parametrize("history", [[], [{"epoch": 1.0, "train/loss": 0.5}]])
 def test_a_training_of_one_epoch_or_none_is_drawn(history, pixels):
     assert pixels(figures.training_curve(history)).shape[2] == 3
+
+
+def test_workload_of_many_images_shows_a_dozen_and_says_so(rounds, texts):
+    image = rounds[rounds["image"] == rounds["image"].iloc[0]]
+    many = pd.concat([image.assign(image=f"image {number:02}") for number in range(20)])
+    figure = figures.workload(many)
+    assert len([axes for axes in figure.axes if axes.get_visible()]) == figures.MOST_PANELS
+    assert any(" 12 of 20" in " ".join(text.split()) for text in texts(figure))
