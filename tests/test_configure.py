@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tomllib
 from datetime import date
@@ -317,6 +318,32 @@ class TestMistakes:
         )
         with pytest.raises(lr.UnknownNameError, match=expected):
             resolve(registry, "leavs")
+
+    @pytest.mark.parametrize("weights", ["second", "first", "third"])
+    def test_weights_come_from_a_refiner_before(self, registry, weights):
+        refiners = [{"name": "unet", "label": label} for label in ("first", "second", "third")]
+        refiners[1]["weights"] = weights
+        if weights == "first":
+            config = resolved(registry, "folder", sets=[f"refiners={json.dumps(refiners)}"])
+            assert config.refiners[1].weights == "first"
+            return
+        expected = (
+            rf"refiners\.1\.weights is '{weights}', expected a file, or the label of a refiner "
+            r"earlier in the list \(set by --set\)\."
+        )
+        with pytest.raises(lr.ConfigError, match=expected):
+            resolved(registry, "folder", sets=[f"refiners={json.dumps(refiners)}"])
+
+    @pytest.mark.parametrize("label", ["a/b", "../up", "segmenter", " "])
+    def test_a_label_names_files_of_its_own(self, registry, label):
+        refiners = json.dumps([{"name": "unet", "label": label}])
+        with pytest.raises(lr.ConfigError, match=r"refiners\.0\.label is .* letters, digits"):
+            resolved(registry, "folder", sets=[f"refiners={refiners}"])
+
+    def test_two_of_one_name_need_labels(self, registry):
+        refiners = json.dumps([{"name": "unet"}, {"name": "unet"}])
+        with pytest.raises(lr.ConfigError, match=r"is 'unet' again.* Give each a label\."):
+            resolved(registry, "folder", sets=[f"refiners={refiners}"])
 
     def test_a_name_with_two_providers_is_refused(self, registry):
         again = SimpleNamespace(

@@ -8,26 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from linerefine.config import PROTOCOLS, ExperimentConfig, TrainingConfig, merged
-from linerefine.configure.encoders import with_encoder_of_run
+from linerefine.config import PROTOCOLS, ExperimentConfig, merged
+from linerefine.configure.checking import Findings, checked
 from linerefine.configure.files import plain, read_settings
 from linerefine.configure.layers import Assignment, Layers, parse_assignment
-from linerefine.discovery import Kind
-from linerefine.errors import LineRefineError, UnknownNameError
+from linerefine.errors import UnknownNameError
 from linerefine.hooks import Experiment, Study, Variant
-from linerefine.mistakes import Mistake, Where, did_you_mean, mistakes_in, refusal
+from linerefine.mistakes import Mistake, Where, did_you_mean
 from linerefine.registry import Registry
 
 __all__ = ["cuda_is_available", "resolve"]
-
-_KIND_AT: Mapping[str, Kind] = {
-    "loader": "loader",
-    "simulator": "simulator",
-    "refiners": "refiner",
-    "metrics": "metric",
-}
 
 
 def resolve(
@@ -109,13 +99,13 @@ def resolve(
         study=study,
         protocol=protocol,
     )
-    findings = _Findings()
+    findings = Findings()
     findings.lines += [item.line() for item in parsed if isinstance(item, Mistake)]
     if data_root is not None and not str(data_root):  # an unset variable of a shell
         mistake = Mistake(("loader", "options", "root"), "is ''", "a folder")
         findings.lines.append(mistake.line("set by --data-root"))
     layers = _laid_over(experiment, options, findings)
-    return _checked(layers, registry, findings)
+    return checked(layers, registry, findings)
 
 
 def cuda_is_available() -> bool:
@@ -162,25 +152,6 @@ class _Given:
         return None
 
 
-class _Findings:
-    """Everything that is wrong so far."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.unknown: list[UnknownNameError] = []
-
-    def add_unknown(self, where: Where, error: UnknownNameError, origin: str) -> None:
-        self.unknown.append(error)
-        sentence, _, rest = str(error).partition(". ")
-        self.lines.append(f"{'.'.join(map(str, where))}: {sentence} ({origin}). {rest}")
-
-    def error(self) -> LineRefineError:
-        """Return all of it as one error; an unknown name by itself keeps its own wording."""
-        if len(self.lines) == len(self.unknown) == 1:
-            return self.unknown[0]
-        return refusal(self.lines)
-
-
 def _named(
     data_root: str | Path | None,
     seed: int | None,
@@ -203,7 +174,7 @@ def _named(
         yield ("inference", "backend"), backend, "set by --backend"
 
 
-def _laid_over(experiment: Experiment, given: _Given, findings: _Findings) -> Layers:
+def _laid_over(experiment: Experiment, given: _Given, findings: Findings) -> Layers:
     """Return all layers in their order."""
     layers = Layers(plain(experiment.defaults), f"set by experiment {experiment.name}")
     if given.file_is_complete:
@@ -229,7 +200,7 @@ def _laid_over(experiment: Experiment, given: _Given, findings: _Findings) -> La
     return layers
 
 
-def _check_labels(given: _Given, findings: _Findings) -> None:
+def _check_labels(given: _Given, findings: Findings) -> None:
     """Refuse another profile or protocol than a complete file was made with."""
     for key, option in (("profile", given.profile), ("protocol", None)):
         chosen = given.choice(key, option)
@@ -241,9 +212,7 @@ def _check_labels(given: _Given, findings: _Findings) -> None:
             )
 
 
-def _lay_profile(
-    layers: Layers, experiment: Experiment, given: _Given, findings: _Findings
-) -> None:
+def _lay_profile(layers: Layers, experiment: Experiment, given: _Given, findings: Findings) -> None:
     chosen = given.choice("profile", given.profile)
     if chosen is None:
         name, origin = _default_profile(experiment, given), ""
@@ -270,7 +239,7 @@ def _default_profile(experiment: Experiment, given: _Given) -> str:
 
 
 def _lay_protocol(
-    layers: Layers, experiment: Experiment, given: _Given, findings: _Findings
+    layers: Layers, experiment: Experiment, given: _Given, findings: Findings
 ) -> None:
     chosen = given.choice("protocol", given.protocol)
     label = layers.settings.get("protocol", "default")
@@ -319,141 +288,6 @@ def _lay_refiners(layers: Layers, names: Sequence[str]) -> None:
     known = {part["name"]: part for part in configured if isinstance(part, dict) and "name" in part}
     chosen = [known.get(name, {"name": name, "options": {}}) for name in names]
     layers.put(("refiners",), chosen, "set by --refiner")
-
-
-def _checked(layers: Layers, registry: Registry, findings: _Findings) -> ExperimentConfig:
-    """Return the configuration, or raise everything that is wrong with it."""
-    settings = layers.settings
-    complete = dict(settings)
-    for where, part in _components(settings):
-        options = _complete_options(where, part, layers, registry, findings)
-        complete = _with(complete, (*where, "options"), options)
-    _check_training(settings, layers, findings)
-    _check_names_differ(settings, layers, findings)
-    _check_steering(settings, layers, registry, findings)
-    try:
-        config = ExperimentConfig.model_validate(complete)
-    except ValidationError as error:
-        mistakes = mistakes_in(error, ExperimentConfig, settings)
-        findings.lines = [_line(mistake, layers) for mistake in mistakes] + findings.lines
-        raise findings.error() from error
-    if findings.lines:
-        raise findings.error()
-    return config
-
-
-def _components(settings: Mapping[str, Any]) -> Iterator[tuple[Where, dict[str, Any]]]:
-    """Yield path and settings of everything that looks like a component."""
-    places: list[tuple[Where, object]] = [
-        (("loader",), settings.get("loader")),
-        (("simulator",), settings.get("simulator")),
-    ]
-    for group in ("refiners", "metrics"):
-        parts = settings.get(group)
-        if not isinstance(parts, list):
-            continue
-        for index, part in enumerate(parts):
-            places.append(((group, index), part))
-            if group == "refiners" and isinstance(part, dict):
-                places.append(((group, index, "simulator"), part.get("simulator")))
-    for where, part in places:
-        if isinstance(part, dict) and isinstance(part.get("name"), str):
-            yield where, part
-
-
-def _complete_options(
-    where: Where,
-    part: Mapping[str, Any],
-    layers: Layers,
-    registry: Registry,
-    findings: _Findings,
-) -> Any:  # noqa: ANN401 - as given, if it cannot be checked
-    """Return a component's options with all their defaults, noting what is wrong."""
-    given = part.get("options", {})
-    try:
-        entry = registry.entry(_kind(where), part["name"])
-    except UnknownNameError as error:
-        findings.add_unknown((*where, "name"), error, layers.origin((*where, "name")))
-        return given
-    except LineRefineError as error:
-        findings.lines.append(str(error))
-        return given
-    if not isinstance(given, dict):
-        return given  # the configuration itself says so
-    if _kind(where) == "refiner":
-        given = with_encoder_of_run(entry.options, given, layers.settings)
-    try:
-        return plain(entry.options.model_validate(given))
-    except ValidationError as error:
-        mistakes = mistakes_in(error, entry.options, given, (*where, "options"))
-        findings.lines += [_line(mistake, layers) for mistake in mistakes]
-        return given
-
-
-def _kind(where: Where) -> Kind:
-    return "simulator" if where[-1] == "simulator" else _KIND_AT[str(where[0])]
-
-
-def _with(settings: Any, path: Where, value: object) -> Any:  # noqa: ANN401 - nested plain values
-    """Return settings with another value at a path; those given stay as they are."""
-    if not path:
-        return value
-    first, *rest = path
-    if isinstance(settings, list):
-        below = _with(settings[int(first)], tuple(rest), value)
-        return [*settings[: int(first)], below, *settings[int(first) + 1 :]]
-    return {**settings, first: _with(settings.get(first, {}), tuple(rest), value)}
-
-
-def _check_training(settings: Mapping[str, Any], layers: Layers, findings: _Findings) -> None:
-    """Note what is wrong with a refiner's own settings of its training."""
-    for where, part in _components(settings):
-        own = part.get("training")
-        if where[0] != "refiners" or len(where) != 2 or not isinstance(own, dict) or not own:
-            continue
-        try:
-            TrainingConfig.model_validate(own)
-        except ValidationError as error:
-            mistakes = mistakes_in(error, TrainingConfig, own, (*where, "training"))
-            findings.lines += [_line(mistake, layers) for mistake in mistakes]
-
-
-def _line(mistake: Mistake, layers: Layers) -> str:
-    """Return a mistake as a line that says where its value was set."""
-    if mistake.came == "is missing":
-        remedy = "Pass --data-root DIR." if mistake.where == ("loader", "options", "root") else ""
-        return f"{mistake.line()} {remedy}".rstrip()
-    return mistake.line(layers.origin(mistake.where))
-
-
-def _check_names_differ(settings: Mapping[str, Any], layers: Layers, findings: _Findings) -> None:
-    """Refuse a refiner or metric that is listed twice: results are told apart by name or label."""
-    for group in ("refiners", "metrics"):
-        seen: set[str] = set()
-        for where, part in _components(settings):
-            if where[0] != group or len(where) != 2:
-                continue
-            called = part.get("label") or part["name"]
-            if called in seen:
-                key = "label" if part.get("label") else "name"
-                remedy = " Give each a label." if group == "refiners" else ""
-                mistake = Mistake((*where, key), f"is '{called}' again", "each name once")
-                findings.lines.append(_line(mistake, layers) + remedy)
-            seen.add(called)
-
-
-def _check_steering(
-    settings: Mapping[str, Any], layers: Layers, registry: Registry, findings: _Findings
-) -> None:
-    """Refuse a first metric that cannot be followed stroke by stroke."""
-    first = next((item for item in _components(settings) if item[0] == ("metrics", 0)), None)
-    entries = registry.metrics()
-    if first is None or first[1]["name"] not in entries or entries[first[1]["name"]].is_additive:
-        return
-    able = ", ".join(sorted(name for name, entry in entries.items() if entry.is_additive))
-    expected = f"a metric that can steer, which the first one does: {able}"
-    mistake = Mistake(("metrics", 0, "name"), f"is '{first[1]['name']}'", expected)
-    findings.lines.append(_line(mistake, layers))
 
 
 def _unknown(kind: str, name: str, available: Collection[str], owner: str) -> UnknownNameError:
