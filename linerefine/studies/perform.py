@@ -135,14 +135,17 @@ def perform(
         If a run fails; what is finished is kept.
     """
     results: dict[str, RunResult] = {}
-    trained = None if networks is None else _checkpoints(networks)
+    trained = [] if networks is None else [_checkpoints(networks)]
     for protocol, config in configs.items():
-        own = config if trained is None else with_networks(config, trained)
+        own = config
+        for place in trained:
+            own = with_networks(own, place)
         if results:
             evaluation = own.evaluation.model_copy(update={"patch_passes": 0})
             own = own.model_copy(update={"evaluation": evaluation})
         results[protocol] = run(own, folder / protocol, {"study": study.name})
-        trained = trained or (folder / protocol / "checkpoints")
+        # What an earlier study did not have was trained here.
+        trained.append(folder / protocol / "checkpoints")
     return Outcome(study, experiment, folder, results, registry)
 
 

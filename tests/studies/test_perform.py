@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -63,6 +65,18 @@ def test_networks_of_an_earlier_study_are_used(tiny, tmp_path):
     assert again.calls[0].config.refiners[0].weights == str(trained)
     ours, theirs = again.outcome.first.rounds, tiny.outcome.first.rounds
     pd.testing.assert_series_equal(ours["refined_pfm"], theirs["refined_pfm"])
+
+
+def test_what_an_earlier_study_lacks_is_trained_once(tiny, tmp_path):
+    source = tiny.outcome.folder / "paper" / "checkpoints" / "segmenter.safetensors"
+    (tmp_path / "early" / "checkpoints").mkdir(parents=True)
+    shutil.copy(source, tmp_path / "early" / "checkpoints")
+    first, second = performed(tmp_path / "out", networks=tmp_path / "early").calls
+    early = str(tmp_path / "early" / "checkpoints" / "segmenter.safetensors")
+    assert first.config.segmenter.checkpoint == second.config.segmenter.checkpoint == early
+    own = first.folder / "checkpoints" / "both.safetensors"
+    assert (first.config.refiners[0].weights, second.config.refiners[0].weights) == (None, str(own))
+    assert not list((second.folder / "checkpoints").glob("*.safetensors"))
 
 
 def test_a_folder_without_networks_is_refused(tiny, tmp_path):
