@@ -90,7 +90,9 @@ class MlflowObserver(RunRecorder):
     interaction: ``<metric>_manual``, ``<metric>_refined``, ``relative_gain``,
     ``hinted_pixels`` and ``stroke_length``, averaged over the images (an image
     that stopped earlier carries its last value forward) once all are through,
-    and for each image under ``image/<name>/`` while it goes on.
+    and for each image under ``image/<name>/`` while it goes on. The gain is over
+    the same strokes pasted; in an independent run over the manual person after
+    as many interactions.
     """
 
     def __init__(self, uri: str, *, log_model: bool = True, seconds: float = 5.0) -> None:
