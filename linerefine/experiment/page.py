@@ -140,7 +140,7 @@ def _curves(bench: Bench) -> Iterator[Picture]:
     for name, caption in (
         ("score-bands", f"{metric} over interactions and over hinted pixels, by refiner."),
         ("gain-bands", f"Relative gain in {metric} over interactions, by refiner."),
-        ("gain", f"Relative gain in {metric} over interactions, by image."),
+        ("gain", f"Relative gain in {metric} over interactions, by image; of many their mean."),
         ("effort", f"Effort to the best manual {metric} by image, where it is reached."),
         ("workload", f"{metric} over hinted pixels, by image; the arrow is the effort saved."),
     ):
