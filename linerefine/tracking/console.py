@@ -61,6 +61,7 @@ class ConsoleObserver:
         self._last: dict[SessionKey, Round] = {}
         self._planned = 0
         self._finished = 0
+        self._at_work_since: float | None = None
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -97,6 +98,8 @@ class ConsoleObserver:
                 self._planned = len(event.keys)
             case SessionStarted():
                 self._budgets[event.key] = event.budget
+                if self._at_work_since is None:
+                    self._at_work_since = self._clock()
             case RoundFinished():
                 self._round(event)
             case SessionFinished():
@@ -191,7 +194,15 @@ class ConsoleObserver:
         gain = event.numbers.get("max_gain", math.nan)
         if not math.isnan(gain):
             words.append(f"max gain {percent(gain, signed=True)}")
-        self._say(f"{title}: {', '.join(words)} ({event.reason})")
+        self._say(f"{title}: {', '.join(words)} ({event.reason}){self._time_left()}")
+
+    def _time_left(self) -> str:
+        """Return how long the sessions that are left will take, as far as it can be told."""
+        left = self._planned - self._finished
+        taken = self._clock() - (self._at_work_since or self._clock())
+        if left <= 0 or round(taken) == 0:
+            return ""
+        return f"; {left} more take {duration(taken / self._finished * left)}"
 
     @property
     def _is_apart(self) -> bool:
