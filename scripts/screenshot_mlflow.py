@@ -19,7 +19,7 @@ import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linerefine.tracking.mlflow import open_client
+from linerefine.tracking.mlflow_client import open_client
 from linerefine.tracking.store import sqlite_uri
 
 if TYPE_CHECKING:
