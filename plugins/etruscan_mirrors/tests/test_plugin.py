@@ -15,6 +15,8 @@ import pytest
 from pydantic import ValidationError
 
 from linerefine.config import ExperimentConfig
+from linerefine.kit.checking import check_plugin
+from linerefine.registry import Registry
 from linerefine.testing import check_loader
 from linerefine_etruscan_mirrors import plugin
 from linerefine_etruscan_mirrors.files import Layout, discover, read_mask
@@ -43,6 +45,14 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def test_loader_keeps_its_promises(collection: Path, make_loader: Callable[..., Any]) -> None:
     check_loader(make_loader())
+
+
+@pytest.mark.timeout(300)  # draws the quick phantoms, and makes refiners and configurations
+def test_everything_it_offers_keeps_its_promises() -> None:
+    findings = check_plugin(Registry.discover(), "etruscan_mirrors")
+    assert [found for found in findings if found.problem] == []
+    subjects = {found.subject for found in findings}
+    assert subjects == {"plugin", "loader", "simulator", "refiner", "experiment", "study"}
 
 
 def test_announces_loader_simulator_refiner_and_experiment() -> None:
