@@ -43,7 +43,7 @@ def window(round_: Round, shape: tuple[int, int]) -> Tile:
         raise AssertionError
     middle = np.asarray(round_.stroke.path).mean(axis=0) - EDGE / 2
     top, left = (int(np.clip(m, 0, size - EDGE)) for m, size in zip(middle, shape, strict=True))
-    return Tile(top, left, EDGE, EDGE)
+    return Tile(top, left, top + EDGE, left + EDGE)
 
 
 def told(bench: Bench, key: SessionKey, index: int) -> Story | None:

@@ -53,9 +53,7 @@ def verdict(result: RunResult) -> tuple[str, ...]:
     """
     config = result.config
     metric = next(part.name for part in config.metrics)
-    return tuple(
-        [*_first(result.summary, metric_title(metric), metric), *_refiners(result, metric)]
-    )
+    return tuple([*_first(result.summary, metric), *_refiners(result, metric)])
 
 
 def _first(summary: Mapping[str, Any], metric: str) -> Iterator[str]:
