@@ -207,6 +207,12 @@ class TrainingConfig(Options):
         description="Most rounds of strokes per training step of a refiner; from the second on "
         "strokes are drawn on its own last answer, which is fed back to it.",
     )
+    keep: float = Field(
+        0.0,
+        ge=0,
+        description="What undoing costs a refiner: weight of the mean cross-entropy of the pixels "
+        "that were right before its answer, added to the loss.",
+    )
     augmentation: AugmentationConfig = AugmentationConfig()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="'auto': fp16 on CUDA, bf16 on CPUs that have it, else fp32."

@@ -52,7 +52,7 @@ class TestDiscovery:
         assert first.provides == {
             "loaders": ("folder",),
             "simulators": ("clicks", "longest", "scribbles"),
-            "refiners": ("deeplabv3plus", "iternet", "manual", "pan", "unet"),
+            "refiners": ("anchored", "deeplabv3plus", "iternet", "manual", "pan", "unet"),
             "metrics": (
                 "betti0",
                 "betti1",
