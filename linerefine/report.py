@@ -34,9 +34,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """Tables, in the order they are to be read."""
+    """Tables, in the order they are to be read, and what they come to.
+
+    Parameters
+    ----------
+    tables : tuple of Table
+    verdict : tuple of str
+        What was found, in words; one entry per thing found.
+    """
 
     tables: tuple[Table, ...]
+    verdict: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 
 from linerefine.checkup.findings import Finding, State
-from linerefine.registry import Registry
+from linerefine.hooks import PROJECT
+from linerefine.registry import PluginInfo, Registry
 
 __all__ = ["plugins", "versions"]
 
@@ -41,8 +42,26 @@ def plugins(registry: Registry) -> Iterator[Finding]:
     """Yield every plugin with what it provides, or why it cannot be used."""
     for info in registry.describe():
         if info.problem:
-            remedy = f"pip install --force-reinstall {info.distribution}, or --block {info.name}"
-            yield Finding(PLUGINS, info.name, info.problem, "broken", remedy)
-            continue
-        parts = [f"{len(names)} {kind}" for kind, names in info.provides.items()]
-        yield Finding(PLUGINS, info.name, f"{info.version}: {', '.join(parts)}")
+            yield Finding(PLUGINS, info.name, info.problem, "broken", _remedy(info))
+        elif info.provides:
+            parts = [_counted(kind, names) for kind, names in info.provides.items()]
+            yield Finding(PLUGINS, info.name, f"{info.version}: {', '.join(parts)}")
+        else:
+            says = f"{info.version}: provides nothing"
+            yield Finding(
+                PLUGINS, info.name, says, "absent", f"linerefine plugins check {info.name}"
+            )
+
+
+def _remedy(info: PluginInfo) -> str:
+    """Return how to do without a broken plugin; of two in conflict the core stays."""
+    if info.distribution == PROJECT:
+        return ""
+    return f"pip uninstall {info.distribution}, or --block {info.name} in each command"
+
+
+def _counted(kind: str, names: Sequence[str]) -> str:
+    """Return how many of a kind there are, in words."""
+    if len(names) == 1:
+        kind = kind.removesuffix("ies") + "y" if kind.endswith("ies") else kind.removesuffix("s")
+    return f"{len(names)} {kind}"

@@ -71,7 +71,7 @@ def _provides(info: PluginInfo) -> str:
     parts = [f"{kind}: {', '.join(names)}" for kind, names in info.provides.items()]
     if info.problem:
         parts.append("(cannot be used)" if not parts else "(in conflict)")
-    return " · ".join(parts)
+    return " · ".join(parts) or "(nothing)"
 
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "") -> str:

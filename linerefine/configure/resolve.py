@@ -17,7 +17,10 @@ from linerefine.hooks import Experiment, Study, Variant
 from linerefine.mistakes import Mistake, Where, did_you_mean
 from linerefine.registry import Registry
 
-__all__ = ["cuda_is_available", "resolve"]
+__all__ = ["can_vary", "cuda_is_available", "resolve"]
+
+BASELINE = "manual"
+"""The refiner that learns nothing: a person without a network."""
 
 
 def resolve(
@@ -184,7 +187,7 @@ def _laid_over(experiment: Experiment, given: _Given, findings: Findings) -> Lay
         _lay_profile(layers, experiment, given, findings)
         _lay_protocol(layers, experiment, given, findings)
         if given.study is not None:
-            _lay_study(layers, given.study)
+            _lay_study(layers, given.study, findings)
         labels = {"profile", "protocol"}  # followed already
         rest = {key: value for key, value in given.settings.items() if key not in labels}
         layers.merge(rest, f"set by {given.file}")
@@ -254,12 +257,41 @@ def _lay_protocol(
     layers.put(("protocol",), name, origin)
 
 
-def _lay_study(layers: Layers, study: Study) -> None:
+def can_vary(experiment: Experiment, profile: str, study: Study) -> bool:
+    """Say whether an experiment with a profile has the refiner that a study varies.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What the study is to run on.
+    profile : str
+        One of the experiment's; any other stands for none.
+    study : Study
+        Its variants change the first refiner, unless they bring their own.
+    """
+    layers = Layers(plain(experiment.defaults), "")
+    for settings in (experiment.profiles.get(profile, {}), study.settings):
+        layers.merge(settings, "")
+    return _has_what_varies(layers, study)
+
+
+def _has_what_varies(layers: Layers, study: Study) -> bool:
+    is_baseline = layers.settings["refiners"][0].get("name") == BASELINE
+    return not is_baseline or all("name" in variant.changes for variant in study.variants)
+
+
+def _lay_study(layers: Layers, study: Study, findings: Findings) -> None:
     """Lay a study's settings over the experiment's, and its variants over the first refiner."""
     origin = f"set by study {study.name}"
     layers.merge(study.settings, origin)
     layers.merge(study.profiles.get(str(layers.settings.get("profile", "")), {}), origin)
-    if study.variants:
+    if not _has_what_varies(layers, study):
+        findings.lines.append(
+            f"study {study.name} compares variants of a refiner, and profile "
+            f"'{layers.settings.get('profile', '')}' has none, only '{BASELINE}'. "
+            f"Choose another --profile."
+        )
+    elif study.variants:
         base = layers.settings["refiners"][0]
         variants = [_variant(base, variant) for variant in study.variants]
         layers.put(("refiners",), variants, origin)
@@ -278,8 +310,8 @@ def _lay_manual(layers: Layers) -> None:
     if not isinstance(refiners, list) or not isinstance(evaluation, dict):
         return
     names = [part.get("name") for part in refiners if isinstance(part, dict)]
-    if evaluation.get("loop") == "independent" and "manual" not in names:
-        refiners = [*refiners, {"name": "manual"}]
+    if evaluation.get("loop") == "independent" and BASELINE not in names:
+        refiners = [*refiners, {"name": BASELINE}]
         layers.put(("refiners",), refiners, "set by evaluation.loop")
 
 

@@ -125,7 +125,15 @@ def _begin(
     bench.notify(
         RunStarted(experiment.name, bench.folder.path, bench.config.model_dump(), tags, resume)
     )
-    for key in ("data", "split", "bad_scans", "object_mask", "networks", "seen_in_training"):
+    for key in (
+        "data",
+        "split",
+        "unused",
+        "bad_scans",
+        "object_mask",
+        "networks",
+        "seen_in_training",
+    ):
         if tags.get(key, "none") != "none":
             bench.notify.note(f"{key.replace('_', ' ')}: {tags[key]}")
     sizes = {split: len(bench.loader.names(split)) for split in ("train", "val", "test")}

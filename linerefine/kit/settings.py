@@ -10,6 +10,7 @@ from typing import Any
 from linerefine.config import ExperimentConfig
 from linerefine.configure import resolve
 from linerefine.configure.layers import Assignment
+from linerefine.configure.resolve import can_vary
 from linerefine.errors import LineRefineError
 from linerefine.kit.findings import Finding, examine
 from linerefine.registry import Registry
@@ -47,7 +48,11 @@ def check_experiment(
 
 
 def check_study(registry: Registry, name: str) -> list[Finding]:
-    """Return what is found of a study, for each protocol with every profile of its experiment."""
+    """Return what is found of a study, for each protocol with every profile of its experiment.
+
+    Profiles without a refiner, such as one that makes first predictions only, are left out of
+    studies that compare variants of a refiner: `resolve` refuses them with a word why.
+    """
     try:
         study = registry.study(name)
         experiment = registry.experiment(study.experiment)
@@ -58,6 +63,8 @@ def check_study(registry: Registry, name: str) -> list[Finding]:
     def check(protocol: str) -> None:
         mistakes = []
         for profile in experiment.profiles or ("",):
+            if not can_vary(experiment, profile, study):
+                continue
             try:
                 _check_resolves(
                     registry,

@@ -35,6 +35,16 @@ def cli(capfd, monkeypatch, tmp_path):
     return run
 
 
+@pytest.fixture
+def install(monkeypatch):
+    """Install fake distributions for one test."""
+    before = set(sys.modules)
+    yield lambda name: monkeypatch.syspath_prepend(str(FAKES / name))
+    for name in set(sys.modules) - before:
+        if name.startswith("linerefine_"):
+            del sys.modules[name]
+
+
 def named(findings, name):
     return next(finding for finding in findings if finding.name == name)
 
@@ -57,17 +67,36 @@ def test_json_says_the_same(cli):
     assert {each["state"] for each in found["findings"]} <= {"ok", "absent"}
 
 
-def test_a_broken_plugin_is_explained_and_costs_the_exit_code(cli, monkeypatch):
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(FAKES / "import_error"))
+def test_a_broken_plugin_is_explained_and_costs_the_exit_code(cli, install):
+    install("import_error")
     done = cli("doctor")
-    for name in set(sys.modules) - before:
-        if name.startswith("linerefine_"):
-            del sys.modules[name]
     assert done.code == 2
     assert done.err.startswith("broken: plugins ")
     assert "cannot be imported" in done.out
-    assert "pip install --force-reinstall" in done.out.partition("to have what is missing")[2]
+    assert (
+        "  pip uninstall linerefine-lost, or --block lost in each command  plugins lost\n"
+    ) in done.out.partition("to have what is missing")[2]
+
+
+def test_the_core_in_conflict_is_not_the_one_to_go(install):
+    install("conflicting")
+    found = list(software.plugins(Registry.discover()))
+    assert named(found, "linerefine").state == named(found, "foo").state == "broken"
+    assert named(found, "linerefine").remedy == ""
+    assert named(found, "foo").remedy.startswith("pip uninstall linerefine-foo")
+
+
+def test_a_plugin_that_provides_nothing_is_said_to(install):
+    install("barren")
+    assert named(software.plugins(Registry.discover()), "barren") == Finding(
+        "plugins", "barren", "0.1: provides nothing", "absent", "linerefine plugins check barren"
+    )
+
+
+def test_one_of_a_kind_is_counted_in_the_singular():
+    found = list(software.plugins(Registry.discover()))
+    assert named(found, "retina-demo").says.endswith(": 1 loader, 1 experiment")
+    assert named(found, "linerefine").says.endswith(" 1 experiment, 1 study")
 
 
 def test_a_look_that_fails_is_a_finding_and_no_traceback():

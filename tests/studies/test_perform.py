@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 import linerefine as lr
 from linerefine import builtin
+from linerefine.hooks import Experiment, Variant
+from linerefine.kit.settings import check_study
 from linerefine.registry import Registry
 from linerefine.studies.perform import perform, settings
 
-from .conftest import STUDY, DrawnPlugin, performed
+from .conftest import CONFIG, STUDY, DrawnPlugin, performed
 
 pytestmark = pytest.mark.timeout(300)  # the first test performs a whole study
 
@@ -118,3 +121,25 @@ def test_a_variant_of_another_refiner_does_not_take_over_options():
     registry = Registry([builtin, DrawnPlugin()])
     (refiner,) = settings(registry, other, "drawn", {"device": "cpu"})["paper"].refiners
     assert (refiner.name, refiner.label, refiner.options) == ("manual", "by_hand", {})
+
+
+def test_variants_need_a_refiner_that_a_profile_may_lack():
+    class Bare(DrawnPlugin):
+        @lr.hookimpl
+        def linerefine_experiments(self):
+            profiles = {"quick": {}, "bare": {"refiners": [{"name": "manual"}]}}
+            yield Experiment("drawn", "drawn samples", CONFIG, profiles)
+
+    registry = Registry([builtin, Bare()])
+    said = (
+        r"^study tiny compares variants of a refiner, and profile 'bare' has none, only "
+        r"'manual'\. Choose another --profile\.$"
+    )
+    with pytest.raises(lr.ConfigError, match=said):
+        settings(registry, STUDY, "drawn", {"profile": "bare", "device": "cpu"})
+    # Whatever needs no refiner of the experiment's takes the profile as it is.
+    by_name = replace(STUDY, variants=(Variant("both", {"name": "unet"}),))
+    for study in (by_name, replace(STUDY, variants=())):
+        settings(registry, study, "drawn", {"profile": "bare", "device": "cpu"})
+    # What a study does not fit is no broken promise of it; what it fits is checked.
+    assert [found.problem for found in check_study(registry, "tiny")] == ["", ""]

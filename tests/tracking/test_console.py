@@ -275,3 +275,15 @@ def test_every_epoch_has_its_line_on_a_terminal(terminal):
     for epoch in range(1, 9):
         terminal(EpochFinished("unet", epoch, 8, {"loss": 0.5}, is_best=False))
     assert terminal.text.count("epoch ") == 8
+
+
+def test_a_session_of_people_apart_is_told_beside_the_manual_person(screen, tmp_path, rounds_of):
+    screen(RunStarted("mirrors", tmp_path, {"evaluation": {"loop": "independent"}}, {}))
+    for round_ in rounds_of(KEY):
+        screen(RoundFinished(KEY, round_))
+    numbers = {"manual_best": 0.65, "max_gain": 0.032}
+    screen(SessionFinished(KEY, 4, "budget spent", numbers))
+    assert screen.lines[-1].endswith(
+        "4 rounds, pFM 50.1 % -> pasted 62.1 %, refined 67.1 %, manual person's best 65.0 %, "
+        "max gain +3.2 % (budget spent)"
+    )

@@ -15,6 +15,8 @@ import pytest
 from pydantic import ValidationError
 
 from linerefine.config import ExperimentConfig
+from linerefine.kit.checking import check_plugin
+from linerefine.registry import Registry
 from linerefine.testing import check_loader
 from linerefine_etruscan_mirrors import plugin
 from linerefine_etruscan_mirrors.files import Layout, discover, read_mask
@@ -43,6 +45,14 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def test_loader_keeps_its_promises(collection: Path, make_loader: Callable[..., Any]) -> None:
     check_loader(make_loader())
+
+
+@pytest.mark.timeout(300)  # draws the quick phantoms, and makes refiners and configurations
+def test_everything_it_offers_keeps_its_promises() -> None:
+    findings = check_plugin(Registry.discover(), "etruscan_mirrors")
+    assert [found for found in findings if found.problem] == []
+    subjects = {found.subject for found in findings}
+    assert subjects == {"plugin", "loader", "simulator", "refiner", "experiment", "study"}
 
 
 def test_announces_loader_simulator_refiner_and_experiment() -> None:
@@ -74,10 +84,24 @@ def test_announcing_imports_nothing_slow() -> None:
         "        'cv2', 'tifffile', 'PIL'}\n"
         "print(','.join(sorted(slow & set(sys.modules))))\n"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert found.stdout.strip() == ""
+    found = answer_of(program)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == "\n"
+
+
+def answer_of(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program; one that a signal ended has said nothing and is asked again."""
+    command = [sys.executable, "-c", program]
+    for _ in range(3):
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        if found.returncode >= 0:
+            break
+    return found
+
+
+def test_a_program_that_a_signal_ends_every_time_is_a_failure() -> None:
+    assert answer_of("import os; os.abort()").returncode < 0
+    assert answer_of("raise SystemExit(3)").returncode == 3
 
 
 @pytest.mark.parametrize("profile", ["", *PROFILES])

@@ -1,0 +1,1 @@
+"""What `scripts/check_site` asks of a built site: its pages, and what every page offers."""
