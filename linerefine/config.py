@@ -208,10 +208,7 @@ class TrainingConfig(Options):
         "strokes are drawn on its own last answer, which is fed back to it.",
     )
     keep: float = Field(
-        0.0,
-        ge=0,
-        description="What undoing costs a refiner: weight of the mean cross-entropy of the pixels "
-        "that were right before its answer, added to the loss.",
+        0.0, ge=0, description="Weight in a refiner's loss of pixels that were right before."
     )
     augmentation: AugmentationConfig = AugmentationConfig()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(

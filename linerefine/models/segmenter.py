@@ -200,9 +200,7 @@ def load_segmenter(path: Path) -> Segmenter:
     return segmenter.eval()
 
 
-def _create(
-    config: NetworkConfig, channels: int, weights: str | None, outputs: int
-) -> nn.Module:
+def _create(config: NetworkConfig, channels: int, weights: str | None, outputs: int) -> nn.Module:
     """Return the smp model, with errors a user can act on."""
     import segmentation_models_pytorch as smp  # five seconds: not before a network is built
 

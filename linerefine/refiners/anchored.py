@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -146,8 +147,7 @@ class _PromptBranch(nn.Module):
         widths = (width, width * 2, width * 2, width * 2)
         self.begin = _convolution(channels, width, stride=2)
         self.down = nn.ModuleList(
-            _convolution(above, below, stride=2)
-            for above, below in zip(widths, widths[1:], strict=False)
+            _convolution(above, below, stride=2) for above, below in itertools.pairwise(widths)
         )
         self.up = nn.ModuleList(
             _convolution(above + below, above)
