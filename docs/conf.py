@@ -19,11 +19,12 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx_design",
     "linerefine_docs",
+    "linerefine_tutorials",
 ]
 
 root_doc = "index"
 # Included by pages, not pages themselves.
-exclude_patterns = ["_build", "reference/generated", "tutorial/leaves"]
+exclude_patterns = ["_build", "reference/generated", "tutorial/generated", "tutorial/leaves"]
 nitpicky = True
 # Built offline, so without the inventories of other libraries.
 nitpick_ignore_regex = [(r"py:.*", r"(collections|numpy|pandas|pydantic|torch|typing)\..*")]
@@ -42,10 +43,11 @@ numpydoc_class_members_toctree = False
 html_theme = "pydata_sphinx_theme"
 html_title = "linerefine"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "show_toc_level": 2,
-    "navigation_with_keys": False,
+    "navigation_with_keys": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],

@@ -34,9 +34,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """Tables, in the order they are to be read."""
+    """Tables, in the order they are to be read, and what they come to.
+
+    Parameters
+    ----------
+    tables : tuple of Table
+    verdict : tuple of str
+        What was found, in words; one entry per thing found.
+    """
 
     tables: tuple[Table, ...]
+    verdict: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class Page:
     ----------
     title : str
     summary : str
-        What was found, in a sentence or two.
+        What was found, in a few sentences; paragraphs are parted by empty lines.
     command : str
         What makes this page again.
     sections : tuple of Section

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from PIL import Image
 
 from browsing import MISSING, browser, find_chromium, free_port
-from linerefine.tracking.mlflow import open_client
+from linerefine.tracking.mlflow_client import open_client
 from linerefine.tracking.store import sqlite_uri
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ ByImage: TypeAlias = (
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over images and repeats, and how sure it is.
+    """A mean over images and repeats, how sure it is, and the median beside it.
 
     Parameters
     ----------
@@ -40,6 +40,8 @@ class Estimate:
         95 % interval of the mean; nan if there are fewer than two values.
     images, repeats : int
         How many images have a value, and most values of any of them.
+    median : float
+        Of all values; a few that are far out do not move it.
     """
 
     mean: float
@@ -48,6 +50,7 @@ class Estimate:
     high: float
     images: int
     repeats: int
+    median: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ def estimate(values: ByImage, *, resamples: int = RESAMPLES, seed: int = 0) -> E
         high=high,
         images=len(groups),
         repeats=max(each.size for each in groups),
+        median=float(np.median(everything)),
     )
 
 

@@ -18,6 +18,7 @@ from linerefine.experiment.bench import Bench
 from linerefine.experiment.networks import first_prediction, fit_result
 from linerefine.experiment.patches import summarise_patches
 from linerefine.experiment.sessions import test_samples
+from linerefine.experiment.verdict import verdict
 from linerefine.hooks import Experiment
 from linerefine.models.segmenter import Segmenter
 from linerefine.report import Report, RunResult, Table
@@ -103,7 +104,7 @@ def _mean_scores(first: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def report(bench: Bench, experiment: Experiment, result: RunResult) -> Report:
-    """Return the tables of a run: the general ones, then the experiment's own."""
+    """Return the tables of a run, the general ones, then the experiment's own, and the verdict."""
     tables = [_first_table(bench, result)]
     for name, numbers in result.summary["refiners"].items():
         if "images" in numbers:
@@ -111,7 +112,7 @@ def report(bench: Bench, experiment: Experiment, result: RunResult) -> Report:
             tables += session_tables(name, numbers, bench.steering, loop=loop)
     if experiment.score_sheet is not None:
         tables += experiment.score_sheet(result).tables
-    return Report(tuple(tables))
+    return Report(tuple(tables), verdict(result))
 
 
 def _first_table(bench: Bench, result: RunResult) -> Table:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from linerefine.events import ArtifactWritten
 from linerefine.experiment.bench import Bench
@@ -14,8 +12,6 @@ from linerefine.hooks import Experiment
 from linerefine.report import Page, Picture, RunResult, Section
 from linerefine.tracking.page import write_page
 from linerefine.tracking.style import metric_title
-from linerefine.tracking.tables import percent
-from linerefine.tracking.traces import helping
 
 __all__ = ["PAGE", "run_page", "write_run_page"]
 
@@ -49,68 +45,40 @@ def run_page(bench: Bench, experiment: Experiment, result: RunResult) -> Page:
     config = bench.folder.config.absolute()
     return Page(
         title=f"{experiment.name}: {', '.join(part.key for part in bench.config.refiners)}",
-        summary=_summary(bench, result),
+        summary=_summary(result),
         command=f"linerefine run {experiment.name} --config {shlex.quote(str(config))}",
         sections=tuple(_sections(bench, result)),
         facts=_facts(bench, result),
     )
 
 
-def _summary(bench: Bench, result: RunResult) -> str:
-    """Return what was found, in a sentence or two per refiner that changes anything."""
-    sentences = [_DATA[data]] if (data := result.tags.get("data", "real")) in _DATA else []
+def _summary(result: RunResult) -> str:
+    """Return what was found, in a few sentences."""
+    data = result.tags.get("data", "real")
+    sentences = [*([_DATA[data]] if data in _DATA else []), *result.report.verdict]
     if result.rounds.empty:
-        return " ".join([*sentences, "No sessions were run."])
-    words = _WORDS[bench.config.evaluation.loop]
-    for refiner in helping(result.rounds):
-        mean = result.summary["refiners"].get(refiner, {}).get("mean", {})
-        sentences += _found(refiner, mean, metric_title(bench.steering), words)
-    return " ".join(sentences)
+        sentences.append("No sessions were run.")
+    return "\n\n".join(sentences)
 
 
-def _found(
-    refiner: str, mean: Mapping[str, Any], metric: str, words: Mapping[str, str]
-) -> list[str]:
-    gain, saved = (float(mean.get(name, math.nan)) for name in ("mean_gain", "workload_reduction"))
-    found = []
-    if not math.isnan(gain):
-        which = "above" if gain >= 0 else "below"
-        found.append(words["gain"].format(refiner, metric, f"{percent(abs(gain))} {which}"))
-    if not math.isnan(saved):
-        which = "fewer" if saved >= 0 else "more"
-        found.append(words["saved"].format(metric, f"{percent(abs(saved))} {which}"))
-    return found
-
-
-_WORDS = {
-    "shared": {
-        "gain": "{0}: after the same strokes {1} is {2} that of work by hand, mean over "
-        "interactions, repeats and images.",
-        "saved": "The best manual {0} takes {1} hinted pixels where it is reached.",
-        "curves": "A score by hand is that of the first prediction with the same strokes pasted "
-        "into it; a refined one is the refiner's answer.",
-    },
-    "independent": {
-        "gain": "{0}: {1} is {2} that of the manual person after as many interactions, mean over "
-        "interactions, repeats and images.",
-        "saved": "The manual person's best {0} takes {1} hinted pixels; sessions that never "
-        "reach it count with the whole budget.",
-        "curves": "A score is that of what a person sees who is at work on it alone; the refiner "
-        "manual stands for a person who works by hand. Gains compare the refiner's answer with "
-        "the same strokes pasted into the first prediction.",
-    },
+_CURVES = {
+    "shared": "A score by hand is that of the first prediction with the same strokes pasted into "
+    "it; a refined one is the refiner's answer.",
+    "independent": "A score is that of what a person sees who is at work on it alone; the refiner "
+    "manual stands for a person who works by hand. Gains compare the refiner's answer with the "
+    "same strokes pasted into the first prediction.",
 }
-"""What is compared with what, by loop."""
+"""What curves show, by loop."""
 
 
 # ------------------------------------------------------------------ sections
 
 
 def _sections(bench: Bench, result: RunResult) -> Iterator[Section]:
-    words = _WORDS[bench.config.evaluation.loop]
+    curves = _CURVES[bench.config.evaluation.loop]
     yield Section("Tables", parts=result.report.tables)
     for title, text, pictures in (
-        ("Curves", f"{words['curves']} {_BANDS}", _curves(bench)),
+        ("Curves", f"{curves} {_BANDS}", _curves(bench)),
         ("Best and worst image", _EXTREMES, _of_refiners(bench, "extremes-{}.png", _EXTREME)),
         ("A tile, stroke by stroke", _TILE, _tiles(bench)),
         ("Training", "", _training(bench, result)),
@@ -140,7 +108,7 @@ def _curves(bench: Bench) -> Iterator[Picture]:
     for name, caption in (
         ("score-bands", f"{metric} over interactions and over hinted pixels, by refiner."),
         ("gain-bands", f"Relative gain in {metric} over interactions, by refiner."),
-        ("gain", f"Relative gain in {metric} over interactions, by image."),
+        ("gain", f"Relative gain in {metric} over interactions, by image; of many their mean."),
         ("effort", f"Effort to the best manual {metric} by image, where it is reached."),
         ("workload", f"{metric} over hinted pixels, by image; the arrow is the effort saved."),
     ):

@@ -13,6 +13,7 @@ from linerefine.cache import atomic_write
 from linerefine.chance import stream
 from linerefine.evaluation.drive import drive
 from linerefine.evaluation.numbers import session_numbers
+from linerefine.evaluation.sessions import by_hand
 from linerefine.events import RoundFinished, SessionFinished, SessionKey, SessionStarted
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.stored import refiner_named, stored_prediction, stored_refiner
@@ -25,9 +26,9 @@ from linerefine.types import Mask, Operation, Round, Stroke
 __all__ = [
     "Played",
     "all_rounds",
-    "announce_rounds",
-    "announce_stored",
+    "announce",
     "book",
+    "compared_with",
     "masks_path",
     "plan_sessions",
     "play",
@@ -100,11 +101,10 @@ def settle_backend(bench: Bench, name: str) -> None:
 
 
 def book(bench: Bench, played: Played) -> None:
-    """Write a finished session to the run folder, and announce its end."""
+    """Write a finished session to the run folder."""
     if played.masks is not None:
         _keep_masks(bench, played.key, *played.masks)
     table.write_session(bench.folder.rounds, played.key, played.rounds, bench.steering)
-    _finish(bench, played.key, played.rounds, played.reason)
 
 
 def _operations(bench: Bench, refiner: str) -> frozenset[Operation]:
@@ -135,37 +135,63 @@ def _keep_masks(bench: Bench, key: SessionKey, manual: Mask, refined: Mask) -> N
         np.savez_compressed(file, manual=manual, refined=refined)
 
 
-def announce_stored(bench: Bench, key: SessionKey) -> bool:
-    """Tell observers about a session that an earlier command finished; False if none did."""
+def announce(bench: Bench, key: SessionKey, reason: str, *, is_told: bool = False) -> None:
+    """Tell observers about a session that the run folder holds.
+
+    Parameters
+    ----------
+    bench : Bench
+        Whose observers.
+    key : SessionKey
+        Which session.
+    reason : str
+        Why it ended.
+    is_told : bool
+        Whether they have heard of its rounds.
+    """
     rounds = table.load_session(bench.folder.rounds, key)
-    if rounds is None:
-        return False
-    announce_rounds(bench, key, rounds)
-    _finish(bench, key, rounds, "stored")
-    return True
-
-
-def announce_rounds(bench: Bench, key: SessionKey, rounds: Sequence[Round]) -> None:
-    """Tell observers of rounds that were played where they could not listen."""
-    bench.notify(SessionStarted(key, bench.config.evaluation.budget))
-    for round_ in rounds:
-        bench.notify(RoundFinished(key, round_))
-
-
-def _finish(bench: Bench, key: SessionKey, rounds: Sequence[Round], reason: str) -> None:
-    evaluation, frame = bench.config.evaluation, table.session_frame(key, rounds, bench.steering)
-    numbers = session_numbers(frame, bench.steering, loop=evaluation.loop, budget=evaluation.budget)
+    assert rounds is not None  # whoever announces has written it, or seen that it is there
+    if not is_told:
+        bench.notify(SessionStarted(key, bench.config.evaluation.budget))
+        for round_ in rounds:
+            bench.notify(RoundFinished(key, round_))
+    evaluation = bench.config.evaluation
+    numbers = session_numbers(
+        table.session_frame(key, rounds, bench.steering),
+        bench.steering,
+        loop=evaluation.loop,
+        budget=evaluation.budget,
+        manual=_by_hand(bench, key),
+    )
     bench.notify(SessionFinished(key, len(rounds) - 1, reason, numbers))
 
 
+def compared_with(bench: Bench, key: SessionKey) -> SessionKey | None:
+    """Return the manual person's session that a session is compared with, None if none is."""
+    if bench.config.evaluation.loop == "shared":
+        return None
+    return SessionKey(by_hand(bench.config.refiners), key.repeat, key.image)
+
+
+def _by_hand(bench: Bench, key: SessionKey) -> pd.DataFrame | None:
+    other = compared_with(bench, key)
+    rounds = None if other is None else table.load_session(bench.folder.rounds, other)
+    if other is None or rounds is None:
+        return None
+    return table.session_frame(other, rounds, bench.steering)
+
+
 def plan_sessions(bench: Bench, images: Sequence[str]) -> tuple[SessionKey, ...]:
-    """Return the keys of all sessions on some images, in the order they are run."""
-    repeats = range(bench.config.evaluation.repeats)
+    """Return the keys of all sessions on some images, in the order they are run.
+
+    Those that others are compared with come first (`compared_with`).
+    """
+    evaluation, names = bench.config.evaluation, [part.key for part in bench.config.refiners]
+    repeats = range(evaluation.repeats)
+    if evaluation.loop == "independent":
+        names.sort(key=by_hand(bench.config.refiners).__ne__)
     return tuple(
-        SessionKey(refiner.key, repeat, image)
-        for refiner in bench.config.refiners
-        for image in images
-        for repeat in repeats
+        SessionKey(name, repeat, image) for name in names for image in images for repeat in repeats
     )
 
 

@@ -13,10 +13,25 @@ from numpy.typing import NDArray
 
 from linerefine.errors import DataError
 from linerefine.interfaces import ModalityLoader
-from linerefine.loaders.layout import Files, beside, check_files, find_files, raise_together
+from linerefine.loaders.layout import (
+    Files,
+    Survey,
+    beside,
+    quoted,
+    raise_together,
+    survey_files,
+    unused_folders,
+)
 from linerefine.loaders.options import FolderOptions
 from linerefine.loaders.pixels import normalised, resized, resized_mask, selected
-from linerefine.loaders.splits import Division, divide, grouping, read_split_file, split_file_of
+from linerefine.loaders.splits import (
+    Division,
+    check_split_file,
+    divide,
+    grouping,
+    read_split_file,
+    split_file_of,
+)
 from linerefine.samples import Sample
 from linerefine.types import Mask, Progress, Split
 
@@ -37,7 +52,9 @@ class Folder(ModalityLoader):
     Notes
     -----
     Files are PNG, JPEG or TIFF of 8 or 16 bits or floats. A mask's line
-    pixels are those above half of its largest value. Pixels outside the ROI
+    pixels are those above half of its largest value; with ``lines="dark"`` the
+    others. Where a folder is named such as ``masks/{name}_mask``, files that
+    are not called so are left alone. Pixels outside the ROI
     are set to 0, the mean of those inside. With ``scale`` below 1 an image
     pixel is the mean of those it stands for, and a line pixel one of which at
     least half is line; lines thinner than ``1 / scale`` pixels get lost.
@@ -74,22 +91,34 @@ class Folder(ModalityLoader):
         return self.options.root.expanduser()
 
     def prepare(self, progress: Progress) -> None:
-        """Check all files by their headers, and images of floats by their values.
+        """Check names, headers, masks and split file, and images of floats by their values.
 
         Raises
         ------
         DataError
             Lists everything that is missing, damaged or does not fit.
         """
-        mistakes: list[str] = []
-        for done, files in enumerate(self._files.values(), 1):
-            found, is_float = check_files(files)
-            if is_float:
-                found = self._loading_mistakes(files)
-            mistakes += found
-            progress("checking files", done, len(self._files))
+        from linerefine.loaders.checks import check_files, with_remedies  # Pillow, where used
+
+        o, survey = self.options, self._survey
+        inside: list[tuple[str, str]] = []
+        has_lines = False
+        for done, files in enumerate(survey.files.values(), 1):
+            found = check_files(files, dark_lines=o.lines == "dark", roi=o.roi)
+            inside += found.mistakes
+            if found.is_float and not found.mistakes:
+                inside += self._loading_mistakes(files)
+            has_lines |= found.has_lines
+            progress("checking files", done, len(survey.files))
+        mistakes = [*survey.mistakes, *with_remedies(inside)]
+        mistakes += self._split_mistakes()
+        if not mistakes and not has_lines:
+            mistakes.append(
+                f"none of the {len(survey.files)} masks in {self.root / o.masks} marks a line; "
+                f"line pixels must be brighter than the rest."
+            )
         raise_together(mistakes, self.root)
-        self._division  # noqa: B018 (a wrong split file is found here, not in an hour)
+        self._division  # noqa: B018 (too few images are found here, not in an hour)
 
     def names(self, split: Split) -> Sequence[str]:
         """Return the names of a split, sorted; looks at names only."""
@@ -114,12 +143,21 @@ class Folder(ModalityLoader):
         else what `estimate_roi` says.
         """
         path = Path(source).expanduser()
-        roi = beside(path, self.options.images, self.options.roi)
+        o = self.options
+        roi = beside(path.absolute(), o.root, o.images, o.roi)
         return self._read(Files(path.stem, path, roi=roi))
 
     def notes(self) -> dict[str, str]:
-        """Return that the data are real, and how they were divided."""
-        return {"data": "real", "split": self._division.rule}
+        """Return that the data are real, how they were divided, and what was not looked at."""
+        o = self.options
+        notes = {"data": "real", "split": self._division.rule}
+        unused = unused_folders(self.root, (o.images, o.masks, o.second, o.roi))
+        if unused:
+            notes["unused"] = (
+                f"folders {quoted(unused)}; a second annotator's masks are named by "
+                f"--set loader.options.second=NAME, pixels that count by loader.options.roi"
+            )
+        return notes
 
     def estimate_roi(self, pixels: NDArray[np.float32]) -> Mask:
         """Return the pixels that count in an image without an ROI file: here, all.
@@ -136,15 +174,33 @@ class Folder(ModalityLoader):
         return np.ones(pixels.shape[:2], dtype=np.bool_)
 
     @cached_property
-    def _files(self) -> Mapping[str, Files]:
+    def _survey(self) -> Survey:
         o = self.options
-        return find_files(self.root, images=o.images, masks=o.masks, second=o.second, roi=o.roi)
+        return survey_files(self.root, images=o.images, masks=o.masks, second=o.second, roi=o.roi)
+
+    @cached_property
+    def _files(self) -> Mapping[str, Files]:
+        raise_together(self._survey.mistakes, self.root)
+        return self._survey.files
+
+    @cached_property
+    def _split_file(self) -> Path | None:
+        file = self.options.split_file
+        return file.expanduser() if file else split_file_of(self.root)
+
+    def _split_mistakes(self) -> Sequence[str]:
+        if self._split_file is None:
+            return ()
+        try:
+            return check_split_file(self._split_file, self.root, self._survey.files)
+        except DataError as error:
+            return [str(error)]
 
     @cached_property
     def _division(self) -> Division:
         o, names = self.options, list(self._files)
         group = grouping(o.group)
-        file = o.split_file.expanduser() if o.split_file else split_file_of(self.root)
+        file = self._split_file
         if file is None:
             division = divide(names, group, o.split_fractions)
         else:
@@ -153,11 +209,11 @@ class Folder(ModalityLoader):
         log.info("split %s: %s", division.rule, counts)
         return division
 
-    def _loading_mistakes(self, files: Files) -> list[str]:
+    def _loading_mistakes(self, files: Files) -> list[tuple[str, str]]:
         try:
-            self.load(files.name)
+            self._read(files)
         except DataError as error:
-            return [str(error)]
+            return [(str(error), "")]
         return []
 
     def _read(self, files: Files) -> Sample:
@@ -165,7 +221,8 @@ class Folder(ModalityLoader):
 
         pixels = read_pixels(files.image)
         roi = self.estimate_roi(pixels) if files.roi is None else read_mask(files.roi)
-        masks = {path: read_mask(path) for path in (files.mask, files.second) if path}
+        dark = self.options.lines == "dark"
+        masks = {path: read_mask(path, dark=dark) for path in (files.mask, files.second) if path}
         for path, mask in {files.roi or files.image: roi, **masks}.items():
             _require_shape(path, mask, files.image, pixels)
         lines = [resized_mask(mask, self.options.scale) for mask in masks.values()]

@@ -18,7 +18,7 @@ from linerefine.types import Mask
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
-__all__ = ["Header", "read_header", "read_mask", "read_pixels", "read_stored"]
+__all__ = ["Header", "marked", "read_header", "read_mask", "read_pixels", "read_stored"]
 
 _UNREADABLE = (
     OSError,
@@ -86,8 +86,7 @@ def read_pixels(path: Path) -> NDArray[np.float32]:
     DataError
         If the file is missing, damaged, or not one image of 1 to 4 channels.
     """
-    stored = read_stored(path)
-    return _unit(stored[..., : 3 if stored.shape[-1] >= 3 else 1])
+    return _unit(_colours(read_stored(path)))
 
 
 def read_stored(path: Path) -> NDArray[Any]:
@@ -122,7 +121,7 @@ def read_stored(path: Path) -> NDArray[Any]:
     return stored
 
 
-def read_mask(path: Path) -> Mask:
+def read_mask(path: Path, *, dark: bool = False) -> Mask:
     """Return the line pixels of a mask image.
 
     Parameters
@@ -130,6 +129,9 @@ def read_mask(path: Path) -> Mask:
     path : Path
         Any image that `read_pixels` reads. Of colours the brightest channel
         counts; alpha does not.
+    dark : bool
+        Whether the pixels up to half of the largest value are meant, not
+        those above.
 
     Returns
     -------
@@ -143,11 +145,22 @@ def read_mask(path: Path) -> Mask:
     DataError
         If the file cannot be read, or holds a value that is not finite.
     """
-    values = read_pixels(path).max(axis=2)
+    return marked(path, read_stored(path), dark=dark)
+
+
+def marked(path: Path, stored: NDArray[Any], *, dark: bool = False) -> Mask:
+    """Return what `read_mask` returns, of pixels that `read_stored` read from ``path``."""
+    values = _unit(_colours(stored)).max(axis=2)
     if not np.isfinite(values).all():
         msg = f"{path} holds values that are not finite; a mask must be 0 and one other value."
         raise DataError(msg)
-    return np.asarray(values > max(float(values.max()), 0.0) / 2)
+    bright = values > max(float(values.max()), 0.0) / 2
+    return np.asarray(~bright if dark else bright)
+
+
+def _colours(stored: NDArray[Any]) -> NDArray[Any]:
+    """Leave out an alpha channel."""
+    return stored[..., : 3 if stored.shape[-1] >= 3 else 1]
 
 
 def _unit(stored: NDArray[Any]) -> NDArray[np.float32]:

@@ -15,7 +15,15 @@ from linerefine.errors import DataError
 from linerefine.loaders.layout import raise_together
 from linerefine.types import Split
 
-__all__ = ["SPLITS_FILE", "Division", "divide", "grouping", "read_split_file", "split_file_of"]
+__all__ = [
+    "SPLITS_FILE",
+    "Division",
+    "check_split_file",
+    "divide",
+    "grouping",
+    "read_split_file",
+    "split_file_of",
+]
 
 SPLITS_FILE = "splits.json"
 """Looked for in the data root and beside it."""
@@ -159,7 +167,7 @@ def read_split_file(
     """
     known = sorted(names)
     listed = _listed(file, root)
-    raise_together(_mistakes(file, root, listed, set(known)), file)
+    raise_together(_mistakes(file, root, listed, known), file)
     train, val, test = (list(listed.get(split, ())) for split in SPLITS)
     rule = f"as {file} says"
     if not test:
@@ -172,6 +180,22 @@ def read_split_file(
     if unused:
         rule += f", {unused} images that it does not name left out"
     return Division(tuple(sorted(train)), tuple(sorted(val)), tuple(sorted(test)), rule)
+
+
+def check_split_file(file: Path, root: Path, names: Iterable[str]) -> list[str]:
+    """Return what is wrong with the names in a split file, a sentence each.
+
+    Parameters
+    ----------
+    file, root, names
+        As for `read_split_file`.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or of another form.
+    """
+    return _mistakes(file, root, _listed(file, root), sorted(names))
 
 
 def _grouped(names: Iterable[str], group: Callable[[str], str]) -> list[list[str]]:
@@ -220,7 +244,7 @@ def _listed(file: Path, root: Path) -> Mapping[str, Sequence[str]]:
 
 
 def _mistakes(
-    file: Path, root: Path, listed: Mapping[str, Sequence[str]], known: set[str]
+    file: Path, root: Path, listed: Mapping[str, Sequence[str]], known: Sequence[str]
 ) -> list[str]:
     """Return what is wrong with the names in a split file."""
     mistakes = []
@@ -228,14 +252,18 @@ def _mistakes(
     for split, names in listed.items():
         for name in names:
             if name not in known:
-                close = difflib.get_close_matches(name, sorted(known), 1)
-                hint = f" Did you mean '{close[0]}'?" if close else ""
-                mistakes.append(f"{file}: '{split}' names '{name}', not in {root}.{hint}")
+                close = difflib.get_close_matches(name, known, 1)
+                remedy = f"Did you mean '{close[0]}'?" if close else "Take it out."
+                mistakes.append(f"{file}: '{split}' names '{name}', not in {root}. {remedy}")
             if name in seen:
-                mistakes.append(f"{file}: '{name}' is in '{seen[name]}' and again in '{split}'.")
+                mistakes.append(
+                    f"{file}: '{name}' is in '{seen[name]}' and again in '{split}'. Keep one."
+                )
             seen[name] = split
     if not listed.get("train"):
-        mistakes.append(f"{file}: 'train' is missing or empty.")
+        mistakes.append(f"{file}: 'train' is missing or empty. Name images to learn from.")
     if not listed.get("val") and not listed.get("test"):
-        mistakes.append(f"{file}: 'val' and 'test' are both missing or empty.")
+        mistakes.append(
+            f"{file}: 'val' and 'test' are both missing or empty. Name images to report on."
+        )
     return mistakes

@@ -50,6 +50,18 @@ class PixelGraph:
             lengths.append(np.full(len(links[-1]), sqrt(2) if is_diagonal else 1.0))
         return cls(numbers, pixels, np.concatenate(links).astype(np.intp), np.concatenate(lengths))
 
+    @property
+    def knots(self) -> int:
+        """How many pixels are no mere part of a line: ends, and where lines meet.
+
+        That many a search for shortest ways visits, at most.
+        """
+        return int((self._degrees() != 2).sum())
+
+    def _degrees(self) -> NDArray[np.intp]:
+        """Return how many links each pixel has, shape (N,)."""
+        return np.bincount(self.links.ravel(), minlength=len(self.pixels))
+
     def control_nodes(self, count: int) -> NDArray[np.intp]:
         """Return the numbers of pixels between which ways are measured.
 
@@ -65,7 +77,7 @@ class PixelGraph:
             of those spread the first and the last pixel in raster order are
             nodes too. Pixels without a link are none.
         """
-        linked = np.flatnonzero(np.bincount(self.links.ravel(), minlength=len(self.pixels)))
+        linked = np.flatnonzero(self._degrees())
         if len(linked) == 0:
             return linked
         labels = _labels(self.links, len(self.pixels))[linked]
@@ -132,7 +144,7 @@ class PixelGraph:
         Pixels with two links that are no nodes are left out; each row of them
         becomes one link. Most pixels of a line are such.
         """
-        is_kept = np.bincount(self.links.ravel(), minlength=len(self.pixels)) != 2
+        is_kept = self._degrees() != 2
         is_kept[nodes] = True
         kept = is_kept[self.links]
         within = ~kept.any(axis=1)

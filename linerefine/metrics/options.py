@@ -32,5 +32,7 @@ class PathOptions(Options):
         4.0, ge=0, description="How far a control node may lie from the other centreline, pixels."
     )
     nodes: int = Field(
-        50, ge=2, description="Control nodes on either centreline, beside ends of their lines."
+        50,
+        ge=2,
+        description="Most control nodes on either centreline, beside ends of their lines.",
     )

@@ -24,7 +24,7 @@ from linerefine.studies.perform import Outcome
 from linerefine.tracking.bands import gain_bands, score_bands
 from linerefine.tracking.bars import effort_bars
 from linerefine.tracking.before_after import Shown, extremes
-from linerefine.tracking.figures import gain_curve, training_curve, width_histogram
+from linerefine.tracking.figures import MOST_LINES, gain_curve, training_curve, width_histogram
 from linerefine.tracking.strips import animation, save_gif, strip
 from linerefine.tracking.style import save_png
 
@@ -56,7 +56,13 @@ def _gain_pictures(outcome: Outcome) -> Iterator[Picture]:
         label = f"{outcome.data}, protocol {protocol}"
         if loop == "shared":
             figure = gain_curve(result.rounds, label=label)
+            images = result.rounds["image"].nunique()
             caption = "Relative gain after the same strokes, per image; mean over repeats."
+            if images > MOST_LINES:
+                caption = (
+                    f"Relative gain after the same strokes: mean of {images} images with a band of "
+                    f"one standard deviation, each image as a thin line."
+                )
             yield Picture(_saved(outcome, figure, f"images-{protocol}"), f"{caption} ({label})")
             figure = gain_bands(result.rounds, label=label)
             caption = "Relative gain of the refined over the manual mask after the same strokes."

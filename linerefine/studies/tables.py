@@ -90,7 +90,8 @@ _EXPLAINED = (
     "the person with a refiner work apart, each on the mistakes they see; gain compares them after "
     "equally many interactions.\n\n"
     "Reductions are read at the crossing, in the unit named; a mark that is never reached is "
-    "undefined under 'paper' and counts as the full budget under 'independent'. Regret: pixels per "
+    "undefined under 'paper' and counts as the full budget under 'independent', where a few such "
+    "sessions can rule the mean: look at the median too. Regret: pixels per "
     "stroke that were right, untouched by the person, and became wrong. Worse: share of strokes "
     "after which the displayed image scored less."
 )
@@ -146,7 +147,7 @@ _PERCENT = frozenset(NUMBERS) - {"regret"}
 
 
 def _refiner_rows(refiner: str, part: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield a row per image if there are few, then the mean with its interval."""
+    """Yield a row per image if there are few, then the mean with its interval, and the median."""
     if 1 < part["image"].nunique() <= MOST_IMAGES:
         for image, sessions in part.groupby("image"):
             means = {title: sessions[column].mean() for title, column in NUMBERS.items()}
@@ -156,6 +157,8 @@ def _refiner_rows(refiner: str, part: pd.DataFrame) -> Iterator[dict[str, Any]]:
     yield {"refiner": refiner, "image": "mean", **means, "reached": _reached(part)}
     intervals = {title: _interval(found, title) for title, found in estimates.items()}
     yield {"refiner": refiner, "image": "95 %", **intervals, "reached": ""}
+    medians = {title: found.median for title, found in estimates.items()}
+    yield {"refiner": refiner, "image": "median", **medians, "reached": ""}
 
 
 def _estimate(part: pd.DataFrame, column: str) -> Estimate:
@@ -174,8 +177,8 @@ def _people(result: RunResult) -> list[str]:
 def _note(result: RunResult) -> str:
     evaluation = result.config.evaluation
     return (
-        f"{evaluation.repeats} sessions per image, up to {evaluation.budget} strokes. 95 %: "
-        f"bootstrap over images, then repeats."
+        f"{evaluation.repeats} sessions per image, up to {evaluation.budget} strokes. 95 %: of the "
+        f"mean, bootstrap over images, then repeats. Median: of all sessions."
     )
 
 

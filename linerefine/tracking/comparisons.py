@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from linerefine.errors import RunError
-from linerefine.tracking.mlflow import MlflowStore, asked
+from linerefine.tracking.mlflow import MlflowStore
+from linerefine.tracking.mlflow_client import asked
 from linerefine.tracking.recorder import COMMAND, PART
 from linerefine.tracking.writer import BATCH, Point
 

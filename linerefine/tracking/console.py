@@ -61,6 +61,7 @@ class ConsoleObserver:
         self._last: dict[SessionKey, Round] = {}
         self._planned = 0
         self._finished = 0
+        self._at_work_since: float | None = None
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -97,6 +98,8 @@ class ConsoleObserver:
                 self._planned = len(event.keys)
             case SessionStarted():
                 self._budgets[event.key] = event.budget
+                if self._at_work_since is None:
+                    self._at_work_since = self._clock()
             case RoundFinished():
                 self._round(event)
             case SessionFinished():
@@ -168,7 +171,7 @@ class ConsoleObserver:
         self._first.setdefault(key, round_)
         self._last[key] = round_
         name, manual, refined = _scores(round_)
-        detail = f"{name} manual {percent(manual)} refined {percent(refined)}"
+        detail = f"{name} {self._side} {percent(manual)} refined {percent(refined)}"
         budget = self._budgets.get(key, round_.index)
         self._tasks.update(self._title(key), round_.index, budget, detail, ends=False)
 
@@ -183,12 +186,34 @@ class ConsoleObserver:
             name, manual, refined = _scores(last)
             initial = percent(_scores(first)[1])
             words.append(
-                f"{name} {initial} -> manual {percent(manual)}, refined {percent(refined)}"
+                f"{name} {initial} -> {self._side} {percent(manual)}, refined {percent(refined)}"
             )
+        best = event.numbers.get("manual_best", math.nan)
+        if self._is_apart and not math.isnan(best):
+            words.append(f"manual person's best {percent(best)}")
         gain = event.numbers.get("max_gain", math.nan)
         if not math.isnan(gain):
             words.append(f"max gain {percent(gain, signed=True)}")
-        self._say(f"{title}: {', '.join(words)} ({event.reason})")
+        self._say(f"{title}: {', '.join(words)} ({event.reason}){self._time_left()}")
+
+    def _time_left(self) -> str:
+        """Return how long the sessions that are left will take, as far as it can be told."""
+        left = self._planned - self._finished
+        taken = 0.0 if self._at_work_since is None else self._clock() - self._at_work_since
+        if left <= 0 or round(taken) == 0:
+            return ""
+        return f"; {left} more take {duration(taken / self._finished * left)}"
+
+    @property
+    def _is_apart(self) -> bool:
+        """Whether two people work apart, one of them by hand."""
+        config = self._start.config if self._start else {}
+        return bool(config.get("evaluation", {}).get("loop") == "independent")
+
+    @property
+    def _side(self) -> str:
+        """Return what the curve of the same strokes without a refiner is called."""
+        return "pasted" if self._is_apart else "manual"
 
     def _title(self, key: SessionKey) -> str:
         count = f"[{self._finished + 1}/{self._planned}] " if self._planned else ""

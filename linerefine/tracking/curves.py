@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from linerefine.events import SessionKey
 from linerefine.gain import relative_gain
 from linerefine.tracking.flatten import metric_key
 from linerefine.types import Round
 
-__all__ = ["SessionCurves", "best_numbers", "mean_of", "round_numbers"]
+__all__ = ["ByHand", "SessionCurves", "best_numbers", "mean_of", "round_numbers"]
+
+_PERSON = "manual"  # name of the refiner that stands for a person without help
 
 
-def round_numbers(round_: Round, metric: str) -> dict[str, float]:
+def round_numbers(round_: Round, metric: str, by_hand: float | None = None) -> dict[str, float]:
     """Return what is plotted of one interaction.
 
     Parameters
@@ -21,6 +25,8 @@ def round_numbers(round_: Round, metric: str) -> dict[str, float]:
         One interaction.
     metric : str
         The metric that relative gain is computed from.
+    by_hand : float, optional
+        The score that the gain is over; by default that of the same strokes pasted.
 
     Returns
     -------
@@ -31,8 +37,8 @@ def round_numbers(round_: Round, metric: str) -> dict[str, float]:
     """
     numbers = {metric_key(f"{name}_manual"): value for name, value in round_.manual.items()}
     numbers |= {metric_key(f"{name}_refined"): value for name, value in round_.refined.items()}
-    manual, refined = (side.get(metric, math.nan) for side in (round_.manual, round_.refined))
-    numbers["relative_gain"] = relative_gain(refined, manual)
+    pasted, refined = (side.get(metric, math.nan) for side in (round_.manual, round_.refined))
+    numbers["relative_gain"] = relative_gain(refined, pasted if by_hand is None else by_hand)
     numbers["hinted_pixels"] = float(round_.effort)
     numbers["stroke_length"] = round_.stroke_length
     return numbers
@@ -57,6 +63,63 @@ def best_numbers(curve: Sequence[Mapping[str, float]], metric: str) -> dict[str,
         "rounds": float(len(curve) - 1),
         "hinted_pixels": curve[-1]["hinted_pixels"],
     }
+
+
+class ByHand:
+    """The scores that gains are over, by the rules of a run.
+
+    In the shared loop those of the same strokes pasted; in the independent
+    one those of the manual person after as many interactions, on the same image
+    and repeat. Their sessions come first, and stay where they ended.
+
+    Parameters
+    ----------
+    config : mapping
+        Settings of the run, as `linerefine.events.RunStarted` brings them.
+    metric : str
+        The metric that relative gain is computed from.
+    """
+
+    def __init__(self, config: Mapping[str, Any], metric: str) -> None:
+        self._metric = metric
+        self.is_apart = config.get("evaluation", {}).get("loop") == "independent"
+        people = (part for part in config.get("refiners", ()) if part["name"] == _PERSON)
+        person = next(people, {"name": _PERSON})
+        self._person = person.get("label") or person["name"]
+        self._scores: dict[tuple[int, str], list[float]] = {}
+
+    def add(self, key: SessionKey, round_: Round) -> None:
+        """Take note of an interaction, if it is the manual person's."""
+        if self.is_apart and key.refiner == self._person:
+            scores = self._scores.setdefault((key.repeat, key.image), [])
+            # A session that is played again begins anew.
+            scores[round_.index :] = [round_.refined.get(self._metric, math.nan)]
+
+    def score(self, key: SessionKey, index: int) -> float | None:
+        """Return what an interaction is compared with; None for the same strokes pasted.
+
+        nan if the manual person's session has not been heard of.
+        """
+        if not self.is_apart:
+            return None
+        scores = self._scores.get((key.repeat, key.image), [math.nan])
+        return scores[min(index, len(scores) - 1)]
+
+    def carried(
+        self, key: SessionKey, curve: Sequence[Mapping[str, float]]
+    ) -> Iterator[dict[str, float]]:
+        """Yield how a finished session goes on while the manual person still works.
+
+        Parameters
+        ----------
+        key : SessionKey
+            Which session.
+        curve : sequence of mapping
+            Its interactions, as `round_numbers` returns them.
+        """
+        for score in self._scores.get((key.repeat, key.image), [])[len(curve) :] if curve else ():
+            refined = curve[-1].get(metric_key(f"{self._metric}_refined"), math.nan)
+            yield {**curve[-1], "relative_gain": relative_gain(refined, score)}
 
 
 class SessionCurves:

@@ -34,10 +34,13 @@ from linerefine.tracking.traces import (
     mean_steps,
 )
 
-__all__ = ["gain_curve", "training_curve", "width_histogram", "workload"]
+__all__ = ["MOST_LINES", "gain_curve", "training_curve", "width_histogram", "workload"]
 
 MOST_PANELS = 12
 """Panels of a picture that has one per refiner and image; more could not be read."""
+
+MOST_LINES = 12
+"""Images that have a colour and a name each in `gain_curve`."""
 
 
 def gain_curve(rounds: pd.DataFrame, *, label: str = "") -> Figure:
@@ -55,15 +58,21 @@ def gain_curve(rounds: pd.DataFrame, *, label: str = "") -> Figure:
     figure : Figure
         A panel per refiner, without those that never change anything; a line
         per image, the mean over repeats; a band of one standard deviation.
-        Sessions that stopped earlier carry their last value forward.
+        Sessions that stopped earlier carry their last value forward. Of more
+        than a dozen images the mean is drawn, with a band of one standard
+        deviation over images, and each image as a thin grey line.
     """
     refiners = helping(rounds)
+    is_crowded = rounds["image"].nunique() > MOST_LINES
     figure = new_figure(1.2 + 4.6 * len(refiners), 3.8)
     panels = figure.subplots(1, len(refiners), sharey=True, squeeze=False)[0]
     for axes, refiner in zip(panels, refiners, strict=True):
         part = rounds[rounds["refiner"] == refiner]
-        for colour, (image, sessions) in zip(COLOURS, part.groupby("image"), strict=False):
-            _gain_line(axes, sessions, str(image), colour)
+        if is_crowded:
+            _gain_crowd(axes, part)
+        else:
+            for colour, (image, sessions) in zip(COLOURS, part.groupby("image"), strict=False):
+                _gain_line(axes, sessions, str(image), colour)
         axes.axhline(0, color=GREY, linewidth=0.8, zorder=1)
         axes.set_xlabel("interactions")
         axes.set_title(refiner, fontsize=10)
@@ -71,7 +80,10 @@ def gain_curve(rounds: pd.DataFrame, *, label: str = "") -> Figure:
         finish(axes)
     panels[0].set_ylabel("relative gain, refined over manual")
     panels[0].yaxis.set_major_formatter(in_percent())
-    panels[0].legend(fontsize=8, frameon=False, title=_repeats(rounds), title_fontsize=8)
+    if is_crowded:
+        panels[0].legend(fontsize=8, frameon=False)
+    else:
+        panels[0].legend(fontsize=8, frameon=False, title=_repeats(rounds), title_fontsize=8)
     set_title(figure, "Relative gain after the same strokes", label)
     return figure
 
@@ -217,14 +229,40 @@ def training_curve(history: Sequence[Mapping[str, float]], *, title: str = "") -
 
 def _gain_line(axes: Axes, sessions: pd.DataFrame, image: str, colour: str) -> None:
     """Draw the mean over repeats of one image, and how far they scatter."""
-    wide = sessions.pivot_table(index="round", columns="repeat", values="relative_gain")
-    wide = wide.ffill()
+    wide = _carried_forward(sessions)
     steps = wide.index.to_numpy()
     mean = wide.mean(axis=1).to_numpy()
     if wide.shape[1] > 1:
         spread = wide.std(axis=1, ddof=0).to_numpy()
         axes.fill_between(steps, mean - spread, mean + spread, color=colour, alpha=0.18, lw=0)
     axes.plot(steps, mean, color=colour, linewidth=1.6, label=image)
+
+
+def _gain_crowd(axes: Axes, sessions: pd.DataFrame) -> None:
+    """Draw the mean over many images, how far they scatter, and each as a thin line."""
+    whole = _carried_forward(sessions)
+    images = whole.T.groupby(level="image").mean().T
+    steps, mean = images.index.to_numpy(), images.mean(axis=1).to_numpy()
+    spread = images.std(axis=1, ddof=0).to_numpy()
+    repeats = sessions["repeat"].nunique()
+    each = f"one image, mean of {repeats} repeats" if repeats > 1 else "one image"
+    thin = axes.plot(steps, images.to_numpy(), color="0.6", linewidth=0.5, alpha=0.7, zorder=1.5)
+    thin[0].set_label(each)
+    axes.fill_between(
+        steps, mean - spread, mean + spread, color=COLOURS[0], alpha=0.18, lw=0,
+        label="1 sd over images",
+    )  # fmt: skip
+    axes.plot(
+        steps, mean, color=COLOURS[0], linewidth=1.8, label=f"mean of {images.shape[1]} images"
+    )
+
+
+def _carried_forward(sessions: pd.DataFrame) -> pd.DataFrame:
+    """Return gains, a row per interaction and a column per session, that stay where they ended."""
+    wide = sessions.pivot_table(
+        index="round", columns=["image", "repeat"], values="relative_gain", observed=True
+    )
+    return wide.ffill()
 
 
 def _effort_panel(axes: Axes, part: pd.DataFrame, metric: str) -> None:

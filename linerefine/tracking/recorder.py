@@ -31,7 +31,7 @@ from linerefine.events import (
     SessionsPlanned,
     SessionStarted,
 )
-from linerefine.tracking.curves import SessionCurves, best_numbers, round_numbers
+from linerefine.tracking.curves import ByHand, SessionCurves, best_numbers, round_numbers
 from linerefine.tracking.flatten import flat_settings, metric_key, numeric_leaves
 from linerefine.tracking.store import claim
 from linerefine.tracking.writer import MetricWriter, Point
@@ -123,6 +123,7 @@ class RunRecorder:
         self._held: dict[str, dict[str, tuple[int, float]]] = {}  # of continued runs, by id
         self._curves: dict[str, SessionCurves] = {}
         self._planned: dict[str, set[str]] = {}
+        self._by_hand = ByHand({}, "")
 
     def __call__(self, event: Event) -> None:
         """Record one event.
@@ -170,6 +171,7 @@ class RunRecorder:
         try:
             self._start = event
             self._metric = _first_name(event.config.get("metrics"))
+            self._by_hand = ByHand(event.config, self._metric)
             self._experiment = self._store.experiment(event.experiment)
             if not (event.resumed and self._continue(event.output)):
                 self._runs = {}
@@ -250,7 +252,9 @@ class RunRecorder:
 
     def _round(self, event: RoundFinished) -> None:
         image = event.key.image
-        numbers = round_numbers(event.round, self._metric)
+        self._by_hand.add(event.key, event.round)
+        compared = self._by_hand.score(event.key, event.round.index)
+        numbers = round_numbers(event.round, self._metric, compared)
         self._curves_of(event.key).add(image, numbers)
         of_image = {metric_key("image", image, name): value for name, value in numbers.items()}
         self._writer.add(_part(event.key), event.round.index, of_image)
@@ -263,6 +267,8 @@ class RunRecorder:
         numbers = (best_numbers(curve, self._metric) if curve else {}) | dict(event.numbers)
         # Hinted pixels are a curve already; one name cannot be both.
         numbers.pop("hinted_pixels", None)
+        for point in list(self._by_hand.carried(event.key, curve)):
+            curves.add(image, point)
         curves.finish(image, numbers)
         if part in self._planned and curves.finished >= self._planned[part]:
             self._complete(part)

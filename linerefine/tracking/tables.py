@@ -26,7 +26,7 @@ _MISSING = "\N{EN DASH}"
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print a report's tables, titles and best values in bold where the console can.
+    """Print a report's tables and verdict, titles and best values in bold where the console can.
 
     Parameters
     ----------
@@ -47,11 +47,14 @@ def print_report(report: Report, console: Console) -> None:
             console.print(line, soft_wrap=True)
         if table.note:
             say(console, table.note)
+    for number, sentence in enumerate(report.verdict):
+        say(console, ("" if number or not report.tables else "\n") + sentence, style="bold")
 
 
 def report_text(report: Report) -> str:
     """Return a report as text, the way `print_report` prints it; ends with a newline."""
-    return "\n".join("\n".join([*format_table(table), ""]) for table in report.tables)
+    parts = [*(format_table(table) for table in report.tables), list(report.verdict)]
+    return "\n".join("\n".join([*lines, ""]) for lines in parts if lines)
 
 
 def format_table(table: Table) -> list[str]:

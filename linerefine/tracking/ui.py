@@ -94,7 +94,8 @@ def _server(command: list[str], chatter: IO[str]) -> Iterator[subprocess.Popen[b
 
 def _tidy(uri: str) -> None:
     """Mark runs as failed whose process was killed, so that none seems to go on for ever."""
-    from linerefine.tracking.mlflow import mark_abandoned, open_client  # mlflow: five seconds
+    from linerefine.tracking.mlflow import mark_abandoned  # mlflow: five seconds
+    from linerefine.tracking.mlflow_client import open_client
 
     try:
         mark_abandoned(open_client(uri))

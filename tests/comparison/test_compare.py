@@ -21,7 +21,7 @@ from linerefine.comparison.numbers import NUMBERS, common_metric, curves, rows_o
 from linerefine.comparison.runs import load_run, with_short_names
 from linerefine.comparison.showing import Comparison
 from linerefine.tracking.comparisons import COMPARED
-from linerefine.tracking.mlflow import open_client
+from linerefine.tracking.mlflow_client import open_client
 from linerefine.tracking.tables import best_cells
 
 pytestmark = [

@@ -39,6 +39,13 @@ def test_mean_and_spread_by_hand() -> None:
     assert 1 <= found.low < found.mean < found.high <= 6
 
 
+def test_the_median_is_of_all_values_and_not_moved_by_one_far_out() -> None:
+    found = estimate({"a": [0.2, 0.3, math.nan], "b": [0.4], "c": [-50.0, 0.5]})
+    assert found.median == 0.3
+    assert found.mean < -8
+    assert math.isnan(estimate({"a": [math.nan]}).median)
+
+
 def test_the_interval_is_that_of_drawing_one_at_a_time() -> None:
     groups = [[0.1, 0.2, 0.4], [0.3, 0.35], [0.6, 0.9, 0.7, 0.65], [0.2, 0.5]]
     found = estimate(groups, resamples=20_000)

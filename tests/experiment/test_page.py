@@ -17,7 +17,7 @@ from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.page import run_page
 from linerefine.experiment.replay import replay
-from linerefine.report import Picture, RunResult, Table
+from linerefine.report import Picture, Report, RunResult, Table
 
 from .conftest import CONFIG, EXPERIMENT, registry, run
 
@@ -72,24 +72,16 @@ def test_sections_hold_tables_then_pictures_that_exist(
     assert "extremes-manual.png" not in names
 
 
-def test_the_summary_says_what_the_numbers_say(
+def test_the_summary_begins_with_the_kind_of_data_and_holds_the_verdict(
     finished: tuple[RunResult, list[Event]], bench: Bench
 ) -> None:
     result, _ = finished
-    numbers = {"mean_gain": 0.071, "workload_reduction": -0.25}
-    changed = replace(
-        result,
-        tags={"data": "phantom"},
-        summary={**result.summary, "refiners": {"unet": {"mean": numbers}}},
-    )
-    said = run_page(bench, EXPERIMENT, changed).summary
+    said = run_page(bench, EXPERIMENT, replace(result, tags={"data": "phantom"})).summary
     assert said.startswith("Drawn phantoms, which say something about the program")
-    assert "unet: after the same strokes pFM is 7.1 % above that of work by hand" in said
-    assert "takes 25.0 % more hinted pixels" in said
-    numbers |= {"mean_gain": -0.02, "workload_reduction": float("nan")}
-    said = run_page(bench, EXPERIMENT, changed).summary
-    assert "pFM is 2.0 % below that of work by hand" in said
-    assert "hinted pixels" not in said
+    assert said.split("\n\n")[1:] == list(result.report.verdict)
+    assert "than manual: after the same strokes pFM is" in said
+    text = (result.output / "report.txt").read_text(encoding="utf-8")
+    assert text.endswith("\n".join([*result.report.verdict, ""]))
 
 
 def test_facts_are_small_print(finished: tuple[RunResult, list[Event]], bench: Bench) -> None:
@@ -103,7 +95,7 @@ def test_facts_are_small_print(finished: tuple[RunResult, list[Event]], bench: B
 def test_without_sessions_the_page_says_so(
     finished: tuple[RunResult, list[Event]], bench: Bench
 ) -> None:
-    empty = replace(finished[0], rounds=pd.DataFrame(), tags={})
+    empty = replace(finished[0], rounds=pd.DataFrame(), tags={}, report=Report(()))
     assert run_page(bench, EXPERIMENT, empty).summary == "No sessions were run."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 
 import cv2
@@ -105,11 +106,37 @@ def test_all_mistakes_in_names_are_listed_at_once(layout):
     lines = str(caught.value).splitlines()
     assert lines[0] == f"6 mistakes in {layout}:"
     assert any("share the name '01'; keep one." in line for line in lines)
-    assert f"  - {layout / 'images' / '02.png'} has no file '02.*' in {layout / 'masks'}." in lines
-    assert f"  - {layout / 'images' / '07.png'} has no file '07.*' in {layout / 'fov'}." in lines
+    masks, fov, images = (layout / part for part in ("masks", "fov", "images"))
+    assert (
+        f"  - {masks} has no file for 1 of 9 images: '02'. Add '02.png', or take it out." in lines
+    )
+    assert (
+        f"  - {fov} has no file for 1 of 9 images: '07'. Add '07.png', or take it out; "
+        f"rename the folder if all pixels count." in lines
+    )
     for part in ("masks", "masks2", "fov"):
-        expected = f"{layout / part / '05.png'} has no image '05.*' in {layout / 'images'}."
-        assert f"  - {expected}" in lines
+        assert (
+            f"  - {layout / part} has files for images that are not in {images}: '05'. "
+            f"Add the images, or take these files out." in lines
+        )
+
+
+def test_names_files_and_split_are_refused_together(layout):
+    (layout / "masks" / "02.png").unlink()
+    (layout / "images" / "03.png").write_text("no image")
+    cv2.imwrite(str(layout / "masks" / "04.png"), np.zeros((9, 30), np.uint8))
+    (layout / "images" / "11.webp").write_bytes(b"RIFF")
+    (layout / "splits.json").write_text(json.dumps({"train": ["00", "zz"], "val": ["02", "00"]}))
+    with pytest.raises(DataError) as caught:
+        folder(layout).prepare(silent)
+    message = str(caught.value)
+    assert message.startswith(f"6 mistakes in {layout}:")
+    assert "images holds files that are not read: '11.webp'. Convert them to PNG" in message
+    assert "has no file for 1 of 10 images: '02'" in message
+    assert "03.png cannot be read as an image" in message
+    assert "04.png is 9 x 30 pixels" in message
+    assert "'train' names 'zz', not in" in message
+    assert "'00' is in 'train' and again in 'val'. Keep one." in message
 
 
 def test_all_mistakes_in_files_are_listed_at_once(layout):
@@ -138,16 +165,127 @@ def test_all_mistakes_in_files_are_listed_at_once(layout):
 
 def test_one_mistake_is_one_line(layout):
     (layout / "masks" / "02.png").unlink()
-    with pytest.raises(DataError, match=r"^\S.*02\.png has no file '02\.\*' in .*masks\.$"):
+    with pytest.raises(DataError, match=r"^\S.*masks has no file for 1 of 10 images: '02'\. .*$"):
         folder(layout).names("train")
 
 
 def test_long_lists_are_cut(tmp_path, draw_layout):
     root = draw_layout(tmp_path, [f"{number:02}" for number in range(30)])
     for file in (root / "masks").iterdir():
-        file.unlink()
+        file.write_bytes(b"")
     with pytest.raises(DataError, match=r"(?s)^30 mistakes in .*  - and 10 more\.$"):
+        folder(root).prepare(silent)
+    for file in (root / "masks").iterdir():
+        file.unlink()
+    with pytest.raises(DataError, match=r"for 30 of 30 images: '00', .*, '19' and 10 more\. Add"):
         folder(root).names("train")
+
+
+def test_masks_called_otherwise_are_found_and_said_how(layout):
+    for file in (layout / "masks").iterdir():
+        file.rename(file.with_name(f"line_{file.stem}_gt.png"))
+    expected = "--set loader.options.masks='masks/line_{name}_gt'"
+    with pytest.raises(DataError) as caught:
+        folder(layout).names("train")
+    assert str(caught.value).endswith(f"They are there as 'line_00_gt', ...: {expected}")
+    loader = folder(layout, masks="masks/line_{name}_gt")
+    loader.prepare(silent)
+    assert loader.load("03").lines.any()
+
+
+def test_a_name_that_is_nearly_right_is_pointed_out(layout):
+    (layout / "masks" / "02.png").rename(layout / "masks" / "vien02.png")
+    (layout / "images" / "02.png").rename(layout / "images" / "vein02.png")
+    (layout / "fov" / "02.png").rename(layout / "fov" / "vein02.png")
+    (layout / "masks2" / "02.png").unlink()
+    with pytest.raises(DataError, match=r"Should 'vien02' be 'vein02'\? Rename them\."):
+        folder(layout).names("train")
+
+
+def test_all_parts_may_lie_in_one_folder(layout, tmp_path):
+    pile = tmp_path / "pile"
+    pile.mkdir()
+    called = {"images": "{}.png", "masks": "{}_1st.png", "masks2": "{}_2nd.png", "fov": "{}_f.png"}
+    for part, name in called.items():
+        for file in (layout / part).iterdir():
+            shutil.copy(file, pile / name.format(file.stem))
+    options = {"masks": "{name}_1st", "second": "{name}_2nd.png", "roi": "{name}_f"}
+    loader = folder(pile, images=".", **options)
+    loader.prepare(silent)
+    assert all_names(loader) == [f"{number:02}" for number in range(10)]
+    ours, theirs = loader.load("03"), folder(layout).load("03")
+    assert np.array_equal(ours.lines, theirs.lines)
+    assert np.array_equal(ours.roi, theirs.roi)
+    assert np.array_equal(ours.other_lines[0], theirs.other_lines[0])
+    assert np.array_equal(loader.open(str(pile / "03.png")).roi, theirs.roi)
+
+
+def test_folders_may_be_named_without_a_root(layout, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    apart = tmp_path / "elsewhere" / "labels"
+    shutil.copytree(layout / "masks", apart)
+    loader = Folder(FolderOptions(images=f"{layout.name}/images", masks=str(apart)))
+    assert loader.root == tmp_path
+    assert loader.load("03").lines.any()
+    both = Folder(FolderOptions(images=str(layout / "images"), masks=str(layout / "masks/{name}")))
+    assert both.root == layout
+    both.options.model_validate(both.options.model_dump())  # as a saved configuration is read
+    image = str(layout / "images" / "03.png")
+    assert np.array_equal(both.open(image).roi, folder(layout).load("03").roi)
+    masks = layout / "masks"
+    shutil.copytree(masks, layout / "labels")
+    one = Folder(FolderOptions(masks=str(layout / "labels")))
+    assert one.root == layout
+    assert one.load("00").lines.any()
+
+
+def test_dark_lines_are_lines_if_said_so(layout):
+    expected = folder(layout).load("03").lines
+    for part in ("masks", "masks2"):
+        for file in (layout / part).iterdir():
+            cv2.imwrite(str(file), 255 - cv2.imread(str(file), cv2.IMREAD_GRAYSCALE))
+    with pytest.raises(DataError) as caught:
+        folder(layout).prepare(silent)
+    message = str(caught.value)
+    assert "marks 96 % of all pixels as line, expected less than half" in message
+    assert message.count("--set loader.options.lines=dark") == 1  # one remedy for all
+    loader = folder(layout, lines="dark")
+    loader.prepare(silent)
+    assert np.array_equal(loader.load("03").lines, expected)
+
+
+def test_masks_that_mark_no_lines_are_refused(layout):
+    classes = np.zeros((20, 30), np.uint8)
+    classes[3], classes[5] = 1, 2
+    cv2.imwrite(str(layout / "masks" / "01.png"), classes)
+    blue = np.zeros((20, 30, 3), np.uint8)
+    blue[..., 0] = 255
+    cv2.imwrite(str(layout / "masks" / "02.png"), blue)
+    with pytest.raises(DataError) as caught:
+        folder(layout).prepare(silent)
+    assert "01.png holds the values 0, 1, 2; a mask must be 0 and one other" in str(caught.value)
+    assert "02.png marks 100 % of all pixels as line" in str(caught.value)
+    for file in (layout / "masks").iterdir():
+        cv2.imwrite(str(file), np.zeros((20, 30), np.uint8))
+    with pytest.raises(DataError, match="none of the 10 masks in .*masks marks a line"):
+        folder(layout).prepare(silent)
+
+
+def test_an_empty_roi_is_found_by_prepare(layout):
+    for name in ("02", "03"):
+        cv2.imwrite(str(layout / "fov" / f"{name}.png"), np.zeros((20, 30), np.uint8))
+    with pytest.raises(DataError) as caught:
+        folder(layout).prepare(silent)
+    assert str(caught.value).count("no pixel counts, its ROI is empty.") == 2
+    assert str(caught.value).count("rename the folder 'fov' if all pixels") == 1
+
+
+def test_folders_that_nobody_asked_for_are_noted(layout):
+    (layout / "fov").rename(layout / "roi")
+    (layout / "papers").mkdir()
+    loader = folder(layout)
+    assert loader.notes()["unused"].startswith("folders 'roi'; a second annotator's masks are")
+    assert "unused" not in folder(layout, roi="roi").notes()
 
 
 def test_nan_where_nothing_counts_is_no_mistake(layout):
@@ -184,7 +322,7 @@ def test_roots_that_hold_nothing_are_refused(tmp_path):
         folder(tmp_path / "file").names("val")
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(DataError, match="has no folder 'images'; it holds nothing"):
+    with pytest.raises(DataError, match="no folder 'images' and no folder 'masks'; it holds noth"):
         folder(empty).names("train")
     (empty / "images").mkdir()
     with pytest.raises(DataError, match="has no folder 'masks'; it holds 'images'"):
@@ -192,6 +330,31 @@ def test_roots_that_hold_nothing_are_refused(tmp_path):
     (empty / "masks").mkdir()
     with pytest.raises(DataError, match=r"images holds no image; looked for \.png"):
         folder(empty).names("train")
+    (empty / "images" / "a.gif").write_bytes(b"GIF")
+    (empty / "images" / "deep").mkdir()
+    said = r"It holds files of \.gif; convert them to PNG\. Folders in it are not read: 'deep'\."
+    with pytest.raises(DataError, match=said):
+        folder(empty).names("train")
+
+
+def test_roots_that_are_nearly_right_are_pointed_out(layout, tmp_path):
+    with pytest.raises(DataError, match=rf"Did you mean --data-root {re.escape(str(layout))}\?"):
+        folder(tmp_path).names("train")
+    (layout / "images").rename(layout / "Imgs")
+    (layout / "masks").rename(layout / "GroundTruth")
+    with pytest.raises(DataError) as caught:
+        folder(layout).names("train")
+    assert str(caught.value).endswith(
+        "If they have other names: --set loader.options.images=Imgs "
+        "--set loader.options.masks=GroundTruth"
+    )
+    pile = tmp_path / "pile"
+    shutil.copytree(layout / "Imgs", pile)
+    with pytest.raises(DataError, match=r"tell them apart by their names: --set loader\.options"):
+        folder(pile).names("train")
+    (pile / "masks").mkdir()
+    with pytest.raises(DataError, match=r"or: --set loader\.options\.images=\.$"):
+        folder(pile).names("train")
 
 
 def test_unknown_names_are_refused_with_a_suggestion(layout):
@@ -249,6 +412,9 @@ def test_options_name_their_mistakes():
         {"group": "("},
         {"scale": 0},
         {"images": ""},
+        {"images": "{name}/images"},
+        {"masks": "{name}_{name}"},
+        {"lines": "grey"},
         {"channels": "infrared"},
         {"rot": "x"},
     ):

@@ -23,7 +23,7 @@ from linerefine.metrics import (
     betti_numbers,
     length_bias,
 )
-from linerefine.metrics.centrelines import centreline_length
+from linerefine.metrics.centrelines import centreline_length, centrelines
 from linerefine.metrics.distance import histogram, histogram_quantile
 from linerefine.metrics.options import BettiOptions, CentrelineFOptions, PathOptions
 from linerefine.samples import Target
@@ -367,6 +367,32 @@ def test_control_nodes_are_few_and_the_same_every_time(edge):
     assert np.array_equal(nodes, np.unique(nodes))
     metric = PathSimilarity(PathOptions(nodes=20))
     assert metric.measure(lines, everywhere(lines))[1] >= 20 - 1
+
+
+def test_ways_are_sought_between_fewer_nodes_on_noise():
+    from linerefine.metrics.graphs import PixelGraph
+
+    noise, other = np.random.default_rng(0).random((2, 512, 512)) < 0.6
+    ours, theirs = (PixelGraph.of(lines) for lines in centrelines(noise, everywhere(other)))
+    knots = ours.knots + theirs.knots
+    assert knots > 100_000  # a net of lines over as many pixels has a few thousand
+    metric = PathSimilarity(PathOptions(nodes=200))
+    missed, expected, wrong, predicted = metric.measure(noise, everywhere(other))
+    for error, ways in ((missed, expected), (wrong, predicted)):
+        searches = (1 + sqrt(1 + 8 * ways)) / 2
+        assert 4 <= searches <= 3 * 4_000_000 / knots
+        assert 0 < error < ways
+    assert metric.score(noise, everywhere(noise)) == 1
+
+
+def test_knots_are_ends_and_crossings():
+    from linerefine.metrics.graphs import PixelGraph
+
+    cross = np.zeros((9, 9), dtype=bool)
+    cross[4, 1:8] = cross[1:8, 4] = True
+    ring = np.zeros((9, 9), dtype=bool)
+    ring[2, 3:6] = ring[6, 3:6] = ring[3:6, 2] = ring[3:6, 6] = True
+    assert [PixelGraph.of(lines).knots for lines in (cross, ring, ring & False)] == [5, 0, 0]
 
 
 def test_many_tiny_lines_have_ways_too():

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+import runpy
+from pathlib import Path
 
 import pytest
 
+from linerefine.evaluation.sessions import session_summary
 from linerefine.report import Picture, Table
 from linerefine.studies import pictures, tables
 from linerefine.studies.page import VIEWS, write_study
+
+LAST = ("mean", "95 %", "median")
 
 pytestmark = pytest.mark.timeout(300)  # the first test performs a whole study
 
@@ -74,6 +79,32 @@ def test_sessions_are_told_by_protocol(outcome):
     mean = next(r for r in conduct.rows if (r["refiner"], r["image"]) == ("both", "mean"))
     assert 0 <= mean["compliance"] <= 1
     assert not math.isnan(mean["regret"])
+
+
+def test_below_the_mean_and_its_interval_stands_the_median_of_all_sessions(outcome):
+    found = parts(tables.sessions_view(outcome), Table)
+    table = next(t for t in found if t.title.startswith("Effort and conduct, protocol independent"))
+    both = [row for row in table.rows if row["refiner"] == "both"]
+    assert [row["image"] for row in both[-3:]] == [*LAST]
+    result = outcome.results["independent"]
+    sessions = session_summary(
+        result.rounds, "pfm", loop="independent", budget=result.config.evaluation.budget
+    ).query("refiner == 'both'")
+    for title, column in tables.COSTS.items():
+        assert both[-1][title] == pytest.approx(sessions[column].median(), nan_ok=True)
+    assert both[-1]["fewer interactions"] != both[-3]["fewer interactions"]
+    assert "Median: of all sessions" in table.note
+
+
+def test_the_script_of_the_documentation_prints_what_the_page_says(outcome):
+    script = Path(__file__).parents[2] / "scripts" / "reproduction_table.py"
+    rows = runpy.run_path(str(script))["rows"](outcome.results["independent"].output)
+    (row,) = (row for row in rows if "| both |" in row)
+    found = parts(tables.sessions_view(outcome), Table)
+    table = next(t for t in found if t.title.startswith("Effort and conduct, protocol independent"))
+    mean, _, median = (r for r in table.rows if r["refiner"] == "both" and r["image"] in LAST)
+    numbers = [100 * each["fewer interactions"] for each in (mean, median)]
+    assert f"{numbers[0]:.1f} %; median {numbers[1]:.1f} %" in row
 
 
 def test_the_person_by_hand_is_the_mark_not_a_row(outcome):

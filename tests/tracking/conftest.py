@@ -168,7 +168,7 @@ def keys():
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """Return a database that MLflow has just made; making one takes seconds."""
-    from linerefine.tracking.mlflow import open_client
+    from linerefine.tracking.mlflow_client import open_client
 
     path = tmp_path_factory.mktemp("template") / "mlflow.db"
     open_client(sqlite_uri(path))

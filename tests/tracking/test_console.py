@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -207,6 +208,20 @@ def test_an_epoch_shows_loss_and_validation_scores(metrics, words):
     )
 
 
+def test_a_finished_session_says_how_long_the_others_will_take(screen, clock):
+    keys = [replace(KEY, repeat=repeat) for repeat in range(3)]
+    screen(SessionsPlanned(tuple(keys)))
+    for key, seconds in zip(keys, (20.0, 40.0, 10.0), strict=True):
+        screen(SessionStarted(key, 40))
+        clock.now += seconds
+        screen(SessionFinished(key, 4, "budget spent"))
+    assert [line.rpartition(" (")[2] for line in screen.lines] == [
+        "budget spent); 2 more take 0:40",
+        "budget spent); 1 more take 0:30",
+        "budget spent)",
+    ]
+
+
 def test_a_session_is_followed_live(screen, clock, rounds_of):
     screen(SessionsPlanned((KEY,)), SessionStarted(KEY, 40))
     for round_ in rounds_of(KEY):
@@ -275,3 +290,15 @@ def test_every_epoch_has_its_line_on_a_terminal(terminal):
     for epoch in range(1, 9):
         terminal(EpochFinished("unet", epoch, 8, {"loss": 0.5}, is_best=False))
     assert terminal.text.count("epoch ") == 8
+
+
+def test_a_session_of_people_apart_is_told_beside_the_manual_person(screen, tmp_path, rounds_of):
+    screen(RunStarted("mirrors", tmp_path, {"evaluation": {"loop": "independent"}}, {}))
+    for round_ in rounds_of(KEY):
+        screen(RoundFinished(KEY, round_))
+    numbers = {"manual_best": 0.65, "max_gain": 0.032}
+    screen(SessionFinished(KEY, 4, "budget spent", numbers))
+    assert screen.lines[-1].endswith(
+        "4 rounds, pFM 50.1 % -> pasted 62.1 %, refined 67.1 %, manual person's best 65.0 %, "
+        "max gain +3.2 % (budget spent)"
+    )

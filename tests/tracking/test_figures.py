@@ -25,6 +25,36 @@ def test_gains_are_drawn_per_image_with_a_band_and_a_zero_line(rounds, pixels, t
     assert pixels(figure).std() > 5
 
 
+def test_many_images_are_a_mean_with_its_band_and_thin_lines(rounds, texts):
+    part = rounds[(rounds["image"] == "mirror 1") & (rounds["refiner"] == "unet")]
+
+    def of(count):
+        images = [
+            part.assign(image=f"image {n:02}", relative_gain=part["relative_gain"] * n)
+            for n in range(count)
+        ]
+        images[-1] = images[-1][images[-1]["round"] <= 3]
+        return figures.gain_curve(pd.concat(images))
+
+    few = of(figures.MOST_LINES)
+    assert "image 05" in texts(few)
+    assert "mean of 2 repeats, band: 1 sd" in texts(few)
+
+    count = figures.MOST_LINES + 1
+    many = of(count)
+    assert not any(text.startswith("image ") for text in texts(many))
+    labels = {"one image, mean of 2 repeats", "1 sd over images", f"mean of {count} images"}
+    assert labels <= set(texts(many))
+    (axes,) = many.axes
+    assert sum(line.get_linewidth() < 0.8 for line in axes.lines) == count
+    mean = next(line for line in axes.lines if line.get_label() == f"mean of {count} images")
+    # The last image stopped half way and stays there.
+    ends = [0.08 * n for n in range(count - 1)] + [0.08 * (count - 1) / 2]
+    assert mean.get_ydata()[-1] == pytest.approx(np.mean(ends))
+    (band,) = axes.collections
+    assert band.get_datalim(axes.transData).ymax == pytest.approx(np.mean(ends) + np.std(ends))
+
+
 def test_a_repeat_that_stopped_earlier_carries_its_last_gain_forward(rounds):
     part = rounds[(rounds["image"] == "mirror 1") & (rounds["refiner"] == "unet")]
     short = part[(part["repeat"] == 0) | (part["round"] <= 3)]

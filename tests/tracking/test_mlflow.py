@@ -20,7 +20,8 @@ from linerefine.events import ArtifactWritten, ModelTrained, RunFinished
 from linerefine.refiners.base import Refiner
 from linerefine.refiners.options import UNetOptions
 from linerefine.refiners.unet import UNetRefiner
-from linerefine.tracking.mlflow import MODEL, MlflowObserver, MlflowStore, open_client
+from linerefine.tracking.mlflow import MODEL, MlflowObserver, MlflowStore
+from linerefine.tracking.mlflow_client import open_client
 from linerefine.tracking.store import sqlite_path, sqlite_uri
 
 pytestmark = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 from collections import defaultdict
@@ -356,3 +357,52 @@ def test_several_threads_may_announce(memory, tmp_path, stream, keys, rounds_of)
     recorder(RunFinished("finished"))
     assert len(memory.runs) == 5
     assert len(memory.curve("1 · unet", "image/mirror 1/pfm_manual")) == 7
+
+
+def apart(tmp_path, curves):
+    """Return the events of an independent run: refiner to image to scores of what is displayed."""
+    labels = ({"name": "unet"}, {"name": "manual", "label": "pen"})
+    config = {
+        "metrics": ({"name": "pfm"},),
+        "evaluation": {"loop": "independent"},
+        "refiners": labels,
+    }
+    events = [RunStarted("mirrors", tmp_path, config, {})]
+    for refiner, images in curves.items():
+        for image, scores in images.items():
+            key = SessionKey(refiner, 0, image)
+            for index, score in enumerate(scores):
+                # What the same strokes give when pasted says nothing here.
+                played = Round(index, None, None, 0, 0.0, {"pfm": 0.1}, {"pfm": score}, {})
+                events.append(RoundFinished(key, played))
+            events.append(SessionFinished(key, len(scores) - 1, "budget spent", {}))
+    return [*events, RunFinished("finished")]
+
+
+def test_gain_of_people_apart_is_over_the_manual_person(memory, tmp_path):
+    by_hand = {"left": [0.5, 0.5, 0.8], "right": [0.25, 0.5]}
+    assisted = {"left": [0.5, 0.75], "right": [0.25, 0.5, 1.0, 1.0]}
+    record(memory, apart(tmp_path, {"pen": by_hand, "unet": assisted}))
+    left = memory.curve("1 · unet", "image/left/relative_gain")
+    right = memory.curve("1 · unet", "image/right/relative_gain")
+    assert left == [(0, 0.0), (1, 0.5)]
+    assert right == [(0, 0.0), (1, 0.0), (2, 1.0), (3, 1.0)]
+    # On the left the manual person goes on after the other has ended.
+    (*_, two, three) = (value for _, value in memory.curve("1 · unet", "relative_gain"))
+    assert two == three == pytest.approx((0.75 / 0.8 - 1 + 1.0) / 2)
+    assert memory.curve("1 · pen", "relative_gain") == [(0, 0.0), (1, 0.0), (2, 0.0)]
+
+
+def test_gain_over_a_manual_person_nobody_heard_of_is_undefined(memory, tmp_path):
+    record(memory, apart(tmp_path, {"unet": {"left": [0.5, 0.75]}}))
+    values = [value for _, value in memory.curve("1 · unet", "image/left/relative_gain")]
+    assert len(values) in (0, 2)
+    assert all(math.isnan(value) for value in values)
+
+
+def test_a_manual_person_who_begins_again_is_not_remembered_twice(memory, tmp_path):
+    start, *events, end = apart(tmp_path, {"pen": {"left": [0.5, 0.6, 0.9]}})
+    *again, _ = apart(tmp_path, {"pen": {"left": [0.5, 0.6]}, "unet": {"left": [0.5, 0.6, 0.9]}})
+    record(memory, [start, *events, *again[1:], end])
+    gains = [value for _, value in memory.curve("1 · unet", "image/left/relative_gain")]
+    assert gains == pytest.approx([0.0, 0.0, 0.5])

@@ -72,6 +72,10 @@ def test_an_empty_table_is_its_header():
 
 def test_a_report_without_tables_is_empty():
     assert report_text(Report(())) == ""
+    assert report_text(Report((), ("Found.", "Lost."))) == "Found.\nLost.\n"
+    assert printed(Report((), ("[red]Found.",))) == "[red]Found.\n"
+    assert report_text(Report((TABLE,), ("Found.",))).endswith("\n\nFound.\n")
+    assert printed(Report((TABLE,), ("Found.",))) == report_text(Report((TABLE,), ("Found.",)))
     assert printed(Report(())) == ""
 
 
