@@ -157,12 +157,12 @@ def mlflow_pages(address: str, uri: str) -> list[Shot]:
     return [
         Shot("mlflow-runs", f"{base}/runs", (1280, 560), press=(expand,)),
         Shot("mlflow-run", f"{base}/runs/{parent.info.run_id}"),
-        Shot("mlflow-curves", curves(address, sessions, ["pfm_refined"]), (1280, 880)),
+        Shot("mlflow-curves", numbers(address, sessions, ["pfm_refined"])),
         *(Shot("mlflow-comparison", f"{base}/runs/{r.info.run_id}", (1440, 760)) for r in found),
     ]
 
 
-def curves(address: str, runs: Sequence[Any], names: Sequence[str]) -> str:
+def numbers(address: str, runs: Sequence[Any], names: Sequence[str]) -> str:
     """Return the address of MLflow's page on runs: numbers stroke by stroke, and their last."""
     chosen = {
         "runs": json.dumps([run.info.run_id for run in runs]),
@@ -224,6 +224,8 @@ def shoot(opened: Browser, shot: Shot, path: Path) -> None:
         page.wait_for_timeout(shot.settle // 2)
     if shot.show:
         page.locator(shot.show).first.evaluate("e => e.scrollIntoView()")
+    if page.get_by_text("Something went wrong").count():
+        sys.exit(f"{shot.name}: MLflow says that something went wrong at {shot.url}")
     save(page, path)
     context.close()
 
