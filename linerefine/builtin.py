@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from linerefine.metrics.options import BettiOptions, CentrelineFOptions, PathOptions
     from linerefine.refiners.base import Refiner
     from linerefine.refiners.options import (
+        AnchoredOptions,
         DeepLabOptions,
         IterNetOptions,
         PANOptions,
@@ -64,6 +65,8 @@ def linerefine_refiners() -> Iterator[Entry[Refiner]]:
     yield Entry("pan", summary, _pan, options.PANOptions)
     summary = "a network that mends its own answer and never sees strokes"
     yield Entry("iternet", summary, _iternet, options.IterNetOptions)
+    summary = "adds to its last answer, near the new stroke only, and holds every stroke"
+    yield Entry("anchored", summary, _anchored, options.AnchoredOptions)
     yield Entry("manual", "strokes pasted on the first prediction: the baseline", _manual)
 
 
@@ -161,6 +164,12 @@ def _iternet(options: IterNetOptions, channels: int) -> Refiner:
     from linerefine.refiners.iternet import IterNet
 
     return IterNet(options, channels)
+
+
+def _anchored(options: AnchoredOptions, channels: int) -> Refiner:
+    from linerefine.refiners.anchored import Anchored
+
+    return Anchored(options, channels)
 
 
 def _manual(options: Options, channels: int) -> Refiner:

@@ -207,6 +207,9 @@ class TrainingConfig(Options):
         description="Most rounds of strokes per training step of a refiner; from the second on "
         "strokes are drawn on its own last answer, which is fed back to it.",
     )
+    keep: float = Field(
+        0.0, ge=0, description="Weight in a refiner's loss of pixels that were right before."
+    )
     augmentation: AugmentationConfig = AugmentationConfig()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="'auto': fp16 on CUDA, bf16 on CPUs that have it, else fp32."

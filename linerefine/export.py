@@ -164,8 +164,8 @@ def _inputs(
 def _real(bench: Bench, name: str, image: str, segmenter: Segmenter) -> Tensor:
     """Return the middle of an image; for refiners with first prediction and a stroke."""
     pixels, edge = bench.loader.open(image).image, bench.config.tiling.patch
-    top, left = ((size - edge) // 2 for size in pixels.shape[1:])
-    middle = Tile(max(top, 0), max(left, 0), edge, edge)
+    top, left = (max((size - edge) // 2, 0) for size in pixels.shape[1:])
+    middle = Tile(top, left, top + edge, left + edge)
     given = torch.from_numpy(np.ascontiguousarray(crop(pixels, middle), dtype=np.float32))[None]
     if name == SEGMENTER:
         return given

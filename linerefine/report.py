@@ -90,7 +90,7 @@ class Page:
     ----------
     title : str
     summary : str
-        What was found, in a sentence or two.
+        What was found, in a few sentences; paragraphs are parted by empty lines.
     command : str
         What makes this page again.
     sections : tuple of Section

@@ -240,8 +240,8 @@ class TestMistakes:
                 "refiners holds unett, manual.",
                 "--set is 'nonsense', expected KEY=VALUE such as training.max_epochs=3.",
                 "refiners.0.name: no refiner named 'unett' (set by --refiner). "
-                "Did you mean 'unet'? Available: deeplabv3plus, iternet, manual, pan, pasted, "
-                "unet.",
+                "Did you mean 'unet'? Available: anchored, deeplabv3plus, iternet, manual, pan, "
+                "pasted, unet.",
             ]
         )
 

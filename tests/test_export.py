@@ -62,6 +62,19 @@ def image(place: Path) -> str:
     return str(sorted((place / "data" / "images").iterdir())[0])
 
 
+def test_an_image_larger_than_two_patches_is_compared_in_its_middle(place, tmp_path, capfd):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is an extra")
+    large = np.tile(cv2.imread(image(place), cv2.IMREAD_GRAYSCALE), (3, 4))
+    cv2.imwrite(str(tmp_path / "large.png"), large)
+    arguments = ["--network", "unet", "--output", str(tmp_path / "unet.onnx")]
+    code = main(
+        ["export", str(place / "run"), "--image", str(tmp_path / "large.png"), *arguments, *OURS]
+    )
+    _, err = capfd.readouterr()
+    assert code == 0, err
+    assert "large.png: logits differ from torch by at most" in err
+
+
 def test_the_run_remembers_what_its_networks_ran_on(place):
     content = json.loads((place / "run" / "backends.json").read_text(encoding="utf-8"))
     assert set(content) == {"segmenter", "unet"}

@@ -52,7 +52,7 @@ class TestDiscovery:
         assert first.provides == {
             "loaders": ("folder",),
             "simulators": ("clicks", "longest", "scribbles"),
-            "refiners": ("deeplabv3plus", "iternet", "manual", "pan", "unet"),
+            "refiners": ("anchored", "deeplabv3plus", "iternet", "manual", "pan", "unet"),
             "metrics": (
                 "betti0",
                 "betti1",
@@ -269,7 +269,7 @@ class TestConflicts:
 
 class TestLookup:
     def test_an_unknown_name_gets_a_suggestion_and_the_choices(self):
-        expected = r"^no refiner named 'unett'\. Did you mean 'unet'\? Available: deep.*, unet\.$"
+        expected = r"^no refiner named 'unett'\. Did you mean 'unet'\? Available: anch.*, unet\.$"
         with pytest.raises(lr.UnknownNameError, match=expected):
             Registry([builtin]).refiner("unett")
 

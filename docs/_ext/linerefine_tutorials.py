@@ -151,11 +151,13 @@ class Made(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Copy the picture to where Sphinx looks for it and return the figure."""
         if not self.options.get("alt"):
-            raise self.error("a picture needs :alt:, for those who cannot see it")
+            msg = "a picture needs :alt:, for those who cannot see it"
+            raise self.error(msg)
         name = self.env.docname.removeprefix(f"{FOLDER}/")
         picture = workshop(self.env.app).folder(name) / self.arguments[0]
         if not picture.is_file():
-            raise self.error(f"no command of this page made {self.arguments[0]}")
+            msg = f"no command of this page made {self.arguments[0]}"
+            raise self.error(msg)
         flat = self.arguments[0].replace("/", "-")
         target = Path(self.env.srcdir, FOLDER, "generated", name, flat)
         target.parent.mkdir(parents=True, exist_ok=True)

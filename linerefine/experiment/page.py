@@ -58,7 +58,7 @@ def _summary(result: RunResult) -> str:
     sentences = [*([_DATA[data]] if data in _DATA else []), *result.report.verdict]
     if result.rounds.empty:
         sentences.append("No sessions were run.")
-    return " ".join(sentences)
+    return "\n\n".join(sentences)
 
 
 _CURVES = {

@@ -10,9 +10,10 @@ from pathlib import Path
 from time import perf_counter
 
 import pandas as pd
+import torch
 
 from linerefine.config import ExperimentConfig
-from linerefine.errors import LineRefineError
+from linerefine.errors import DeviceError, LineRefineError
 from linerefine.events import Observer, RunFinished, RunStarted, SessionsPlanned
 from linerefine.experiment.along import lead_training
 from linerefine.experiment.bench import Bench, Notifier
@@ -86,7 +87,7 @@ def run_experiment(
     notify = Notifier(observers)
     started = perf_counter()
     workers = workers or Here()
-    with _announced(notify):
+    with _announced(notify), _memory_told(config):
         workers.check()
         bench = Bench.build(config, registry, folder, notify, group=group or ALONE)
         bench.loader.prepare(notify.progress)
@@ -177,6 +178,21 @@ def _announced(notify: Notifier) -> Iterator[None]:
     except BaseException as error:
         notify(RunFinished("failed", message=f"{type(error).__name__}: {error}"))
         raise
+
+
+@contextmanager
+def _memory_told(config: ExperimentConfig) -> Iterator[None]:
+    """Say what to do when a device has too little memory."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:  # whose message is long, and says nothing of runs
+        detail = str(error).partition(". ")[0]
+        msg = (
+            f"the device ran out of memory ({detail}). Lower training.batch_size, now "
+            f"{config.training.batch_size}, or tiling.patch, now {config.tiling.patch}, in another "
+            f"--output; or end what else uses the device and go on with --resume."
+        )
+        raise DeviceError(msg) from error
 
 
 @contextmanager

@@ -19,7 +19,7 @@ _WORDS = {
     "shared": {
         "gain": "after the same strokes {0} is {1} that of work by hand, mean over interactions, "
         "repeats and images",
-        "saved": "The best manual {0} takes {1} hinted pixels where it is reached.",
+        "saved": "The best manual {0} takes {1} hinted pixels in the {2} sessions that reach it.",
     },
     "independent": {
         "gain": "{0} is {1} that of the manual person after as many interactions, mean over "
@@ -30,10 +30,7 @@ _WORDS = {
 }
 """What is compared with what, by loop."""
 
-_MORE = (
-    "More training may change that, such as --set training.max_epochs=20; if not, strokes "
-    "alone serve these images better."
-)
+_MORE = "More training may change that, such as --set training.max_epochs=20."
 
 
 def verdict(result: RunResult) -> tuple[str, ...]:
@@ -51,9 +48,8 @@ def verdict(result: RunResult) -> tuple[str, ...]:
         to do worse than ``manual``; where the 95 % interval over images holds 0
         it is said that chance may have made the difference.
     """
-    config = result.config
-    metric = next(part.name for part in config.metrics)
-    return tuple([*_first(result.summary, metric), *_refiners(result, metric)])
+    metric = next(part.name for part in result.config.metrics)
+    return (*_first(result.summary, metric), *_refiners(result, metric))
 
 
 def _first(summary: Mapping[str, Any], metric: str) -> Iterator[str]:
@@ -72,7 +68,8 @@ def _refiners(result: RunResult, metric: str) -> Iterator[str]:
     words = _WORDS[result.config.evaluation.loop]
     manual = by_hand(result.config.refiners)
     for refiner in helping(result.rounds):
-        mean = result.summary["refiners"].get(refiner, {}).get("mean", {})
+        numbers = result.summary["refiners"].get(refiner, {})
+        mean, images = numbers.get("mean", {}), numbers.get("images", {}).values()
         gain = float(mean.get("mean_gain", math.nan))
         found = []
         if not math.isnan(gain) and refiner != manual:
@@ -87,7 +84,8 @@ def _refiners(result: RunResult, metric: str) -> Iterator[str]:
         saved = float(mean.get("workload_reduction", math.nan))
         if not math.isnan(saved):
             share = f"{percent(abs(saved))} {'fewer' if saved >= 0 else 'more'}"
-            found.append(words["saved"].format(metric_title(metric), share))
+            reached, of = (sum(image[key] for image in images) for key in ("reached", "repeats"))
+            found.append(words["saved"].format(metric_title(metric), share, f"{reached} of {of}"))
         if found:
             yield " ".join(found)
 

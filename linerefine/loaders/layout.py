@@ -337,38 +337,48 @@ def _unmatched(
     """Iterate over sentences about images without a partner and partners without an image."""
     images, source = found["images"], places["images"].folder
     for key in ("masks", "second", "roi"):
-        folder = places[key].folder
+        place = places[key]
         missing = sorted(images.keys() - found[key].keys())
         alone = sorted(found[key].keys() - images.keys())
-        hint = _called(key, places[key], missing, alone)
-        if missing and key != "second" and folder.is_dir():
-            name = f"{places[key].before}{missing[0]}{places[key].after}.png"
-            last = hint or (
-                f"Add '{name}'{', ...' if len(missing) > 1 else ''}, or take "
-                f"{'these images' if len(missing) > 1 else 'the image'} out"
-                f"{'' if key == 'masks' else '; rename the folder if all pixels count'}."
-            )
+        is_needed = key != "second" and place.folder.is_dir()
+        pattern = _pattern(place, missing, alone) if is_needed else ""
+        if missing and is_needed:
+            remedy = _otherwise(key, pattern, missing[0]) if pattern else _add(key, place, missing)
             yield (
-                f"{folder} has no file for {len(missing)} of {len(images)} images: "
-                f"{quoted(missing)}. {last}"
+                f"{place.folder} has no file for {len(missing)} of {len(images)} images: "
+                f"{quoted(missing)}. {remedy}"
             )
-        if alone and not (hint and missing):
+        if alone and not pattern:
             yield (
-                f"{folder} has files for images that are not in {source}: {quoted(alone)}. "
-                f"Add the images, or take these files out."
+                f"{place.folder} has files for images that are not in {source}: {quoted(alone)}. "
+                f"{_near(missing, alone) or 'Add the images, or take these files out.'}"
             )
 
 
-def _called(key: str, place: Place, missing: Sequence[str], alone: Sequence[str]) -> str:
-    """Return how files are found that are called otherwise than their images; empty if not so."""
-    patterns = {tuple(stem.split(name, 1)) for name in missing for stem in alone if name in stem}
-    for before, after in sorted(patterns):
+def _add(key: str, place: Place, missing: Sequence[str]) -> str:
+    """Return what to do about files that are not there."""
+    name = f"{place.before}{missing[0]}{place.after}.png"
+    many = len(missing) > 1
+    remedy = f"Add '{name}'{', ...' if many else ''}, or take {'the images' if many else 'it'} out"
+    return remedy + ("." if key == "masks" else "; rename the folder if all pixels count.")
+
+
+def _pattern(place: Place, missing: Sequence[str], alone: Sequence[str]) -> str:
+    """Return how files are called that are there under other names; empty if they are not."""
+    around = {tuple(stem.split(name, 1)) for name in missing for stem in alone if name in stem}
+    for before, after in sorted(around):
         if all(f"{before}{name}{after}" in alone for name in missing):
-            option = f"{place.folder.name}/{place.before}{before}{NAME}{after}{place.after}"
-            return (
-                f"They are there as '{before}{missing[0]}{after}', ...: "
-                f"--set loader.options.{key}='{option}'"
-            )
-    near = [(name, difflib.get_close_matches(name, alone, 1, 0.7)) for name in missing]
-    meant = [f"'{match[0]}' be '{name}'" for name, match in near if match]
-    return f"Should {' and '.join(meant[:3])}? Rename one of the two." if meant else ""
+            return f"{place.folder.name}/{place.before}{before}{NAME}{after}{place.after}"
+    return ""
+
+
+def _otherwise(key: str, pattern: str, name: str) -> str:
+    called = Path(pattern).name.replace(NAME, name)
+    return f"They are there as '{called}', ...: --set loader.options.{key}='{pattern}'"
+
+
+def _near(missing: Sequence[str], alone: Sequence[str]) -> str:
+    """Return which files are probably only misspelt; empty if none is."""
+    near = [(stem, difflib.get_close_matches(stem, missing, 1, 0.7)) for stem in alone]
+    meant = [f"'{stem}' be '{match[0]}'" for stem, match in near if match]
+    return f"Should {' and '.join(meant[:3])}? Rename them." if meant else ""

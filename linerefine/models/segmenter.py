@@ -39,7 +39,7 @@ FAMILIAR_ENCODERS = (
 
 
 class Network(nn.Module):
-    """An encoder-decoder with one output channel that knows how it was built.
+    """An encoder-decoder that knows how it was built.
 
     Parameters
     ----------
@@ -49,19 +49,29 @@ class Network(nn.Module):
         Input channels.
     pretrained : bool
         False ignores ``config.encoder_weights``: the weights come from a file.
+    outputs : int
+        Output channels.
     """
 
-    def __init__(self, config: NetworkConfig, channels: int, *, pretrained: bool = True) -> None:
+    def __init__(
+        self,
+        config: NetworkConfig,
+        channels: int,
+        *,
+        pretrained: bool = True,
+        outputs: int = 1,
+    ) -> None:
         super().__init__()
         self.config = config
         self.channels = channels
-        self.body = _create(config, channels, config.encoder_weights if pretrained else None)
+        weights = config.encoder_weights if pretrained else None
+        self.body = _create(config, channels, weights, outputs)
         self.least_edge = _least_edge(config)
         self.fast: Callable[[Tensor], Tensor] | None = None
         """What answers instead of `body` while nothing is trained; see `accelerate`."""
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return logits, shape (B, 1, H, W), for an input of shape (B, C, H, W)."""
+        """Return logits, shape (B, outputs, H, W), for an input of shape (B, C, H, W)."""
         height, width = image.shape[-2:]
         if self.least_edge > 0 and min(height, width) < self.least_edge:
             below, right = (max(self.least_edge - size, 0) for size in (height, width))
@@ -112,7 +122,7 @@ class Segmenter(nn.Module):
         return logits + self.shift if self.shift else logits
 
 
-def build_network(config: NetworkConfig, channels: int) -> Network:
+def build_network(config: NetworkConfig, channels: int, *, outputs: int = 1) -> Network:
     """Return an untrained (or pretrained) network.
 
     Parameters
@@ -121,12 +131,14 @@ def build_network(config: NetworkConfig, channels: int) -> Network:
         What to build.
     channels : int
         Input channels, >= 1.
+    outputs : int
+        Output channels, >= 1: one for logits, more for features.
 
     Returns
     -------
     network : Network
-        Maps (B, channels, H, W) to logits of shape (B, 1, H, W); H and W
-        multiples of 32.
+        Maps (B, channels, H, W) to logits of shape (B, outputs, H, W); H and
+        W multiples of 32.
 
     Raises
     ------
@@ -137,7 +149,7 @@ def build_network(config: NetworkConfig, channels: int) -> Network:
     DataError
         If pretrained weights were asked for and cannot be had.
     """
-    return Network(config, channels)
+    return Network(config, channels, outputs=outputs)
 
 
 def save_segmenter(segmenter: Segmenter, path: Path) -> None:
@@ -188,7 +200,7 @@ def load_segmenter(path: Path) -> Segmenter:
     return segmenter.eval()
 
 
-def _create(config: NetworkConfig, channels: int, weights: str | None) -> nn.Module:
+def _create(config: NetworkConfig, channels: int, weights: str | None, outputs: int) -> nn.Module:
     """Return the smp model, with errors a user can act on."""
     import segmentation_models_pytorch as smp  # five seconds: not before a network is built
 
@@ -205,7 +217,7 @@ def _create(config: NetworkConfig, channels: int, weights: str | None) -> nn.Mod
                 encoder_name=config.encoder,
                 encoder_weights=weights,
                 in_channels=channels,
-                classes=1,
+                classes=outputs,
                 encoder_depth=config.encoder_depth,
                 **_decoder_settings(config, architecture),
             )

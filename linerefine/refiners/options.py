@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from linerefine.config import EncoderConfig, NetworkConfig, Options
 
 __all__ = [
+    "AnchoredOptions",
     "DeepLabOptions",
     "Encoding",
     "Input",
@@ -89,4 +90,32 @@ class IterNetOptions(Options):
     iterations: int = Field(3, ge=1, description="How often the answer is refined again.")
     width: int = Field(
         32, ge=1, description="Channels of the small network that does it, at full resolution."
+    )
+
+
+class AnchoredOptions(Options):
+    """Options of the refiner ``anchored``; each ingredient can be left out to see what it pays."""
+
+    network: NetworkConfig | None = Field(
+        None, description="Of the image branch; settings left out are those of segmenter.network."
+    )
+    features: int = Field(16, ge=1, description="Channels that the image branch hands over.")
+    width: int = Field(24, ge=8, multiple_of=8, description="Channels of the prompt branch.")
+    feedback: bool = Field(
+        True,
+        description="Whether an answer starts from the one before; without, from the first "
+        "prediction.",
+    )
+    hold: bool = Field(
+        True, description="Whether strokes are held as constraints in the logits themselves."
+    )
+    reach: int | None = Field(
+        48,
+        ge=1,
+        description="How far from a new stroke anything may change, pixels; None: everywhere.",
+    )
+    gate: bool = Field(
+        True,
+        description="Whether the network says, pixel by pixel, how far a stroke's influence "
+        "reaches.",
     )

@@ -199,7 +199,7 @@ class ConsoleObserver:
     def _time_left(self) -> str:
         """Return how long the sessions that are left will take, as far as it can be told."""
         left = self._planned - self._finished
-        taken = self._clock() - (self._at_work_since or self._clock())
+        taken = 0.0 if self._at_work_since is None else self._clock() - self._at_work_since
         if left <= 0 or round(taken) == 0:
             return ""
         return f"; {left} more take {duration(taken / self._finished * left)}"

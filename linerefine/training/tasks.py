@@ -20,7 +20,7 @@ from linerefine.refiners.base import Prompt, Refiner
 from linerefine.training.data import Batch, ValidationPatches
 from linerefine.training.distributed import ALONE, Group
 from linerefine.training.feeding import Ahead, Course, Host, batch_masks
-from linerefine.training.losses import LOSSES, Loss
+from linerefine.training.losses import LOSSES, Loss, cross_entropy
 from linerefine.training.patches import (
     PatchTrials,
     mean_defined,
@@ -175,7 +175,17 @@ class RefinerTask(Task):
             prompt = self._first_prompt(batch, epoch, step)
         prompt = self._advanced(prompt, batch, epoch, step)
         answers = self._refiner.answers(self._refiner.encode(batch.image), prompt)
-        return torch.stack([self._pooled(self._loss, answer, batch) for answer in answers]).mean()
+        return torch.stack([self._judged(answer, prompt, batch) for answer in answers]).mean()
+
+    def _judged(self, answer: Tensor, prompt: Prompt, batch: Batch) -> Tensor:
+        """Return the loss of one answer; what was right before counts once more to be kept."""
+        loss = self._pooled(self._loss, answer, batch)
+        if self._config.keep == 0:
+            return loss
+        before = prompt.initial if prompt.previous is None else prompt.previous
+        was_right = (before > self._cut) == batch.lines.bool()
+        kept = batch._replace(roi=batch.roi.bool() & was_right)
+        return loss + self._config.keep * self._pooled(cross_entropy, answer, kept)
 
     def feed(self, batches: Iterator[Batch], course: Course) -> Generator[Batch, None, None]:
         """Yield the batches on the device, their strokes drawn meanwhile by other processes.

@@ -78,7 +78,7 @@ def test_the_summary_begins_with_the_kind_of_data_and_holds_the_verdict(
     result, _ = finished
     said = run_page(bench, EXPERIMENT, replace(result, tags={"data": "phantom"})).summary
     assert said.startswith("Drawn phantoms, which say something about the program")
-    assert said.endswith(" ".join(result.report.verdict))
+    assert said.split("\n\n")[1:] == list(result.report.verdict)
     assert "than manual: after the same strokes pFM is" in said
     text = (result.output / "report.txt").read_text(encoding="utf-8")
     assert text.endswith("\n".join([*result.report.verdict, ""]))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from linerefine.config import RefinerConfig
 from linerefine.errors import ConfigError, DataError, DeviceError, RunError
@@ -186,6 +187,22 @@ def test_cuda_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(DeviceError, match="torch sees no CUDA device"):
         run(tmp_path / "out", device="cuda")
+
+
+def test_a_full_device_is_answered_with_what_to_lower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        msg = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity"
+        raise torch.cuda.OutOfMemoryError(msg)
+
+    monkeypatch.setattr("linerefine.experiment.run._work", full)
+    events: list[Event] = []
+    expected = r"ran out of memory \(CUDA out of memory\)\. Lower training\.batch_size, now \d+, or"
+    with pytest.raises(DeviceError, match=expected):
+        run(tmp_path / "out", events.append)
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].status == "failed"
 
 
 def test_a_damaged_small_file_is_named(tmp_path: Path) -> None:

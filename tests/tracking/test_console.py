@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -205,6 +206,20 @@ def test_an_epoch_shows_loss_and_validation_scores(metrics, words):
     assert (
         epoch_line(EpochFinished("unet", 3, 40, metrics, is_best=False)) == f"epoch 3/40  {words}"
     )
+
+
+def test_a_finished_session_says_how_long_the_others_will_take(screen, clock):
+    keys = [replace(KEY, repeat=repeat) for repeat in range(3)]
+    screen(SessionsPlanned(tuple(keys)))
+    for key, seconds in zip(keys, (20.0, 40.0, 10.0), strict=True):
+        screen(SessionStarted(key, 40))
+        clock.now += seconds
+        screen(SessionFinished(key, 4, "budget spent"))
+    assert [line.rpartition(" (")[2] for line in screen.lines] == [
+        "budget spent); 2 more take 0:40",
+        "budget spent); 1 more take 0:30",
+        "budget spent)",
+    ]
 
 
 def test_a_session_is_followed_live(screen, clock, rounds_of):

@@ -117,6 +117,13 @@ def test_everything_is_there_and_well_formed(page):
     assert len(read.all("p")) == 4  # summary, two paragraphs, the table's note
 
 
+def test_the_summary_may_have_paragraphs():
+    found = Page("T", "First <b>.\n\nSecond.", "", ())
+    read = Reader(page_html(found))
+    assert [attributes.get("class") for attributes in read.all("p")] == ["summary", "summary"]
+    assert "First <b>." in "".join(read.text)
+
+
 def test_contents_lead_to_titled_sections(page):
     read = Reader(page_html(page))
     targets = [link["href"].removeprefix("#") for link in read.all("a")]

@@ -379,3 +379,18 @@ def test_a_checkpoint_from_before_there_were_rounds_goes_on(
     assert fit() == old
     with pytest.raises(RunError, match="written with rounds 1, this run has 2"):
         fit(rounds=2)
+
+
+@pytest.mark.parametrize("keep", [0.0, 2.5])
+def test_undoing_costs_what_was_right_once_more(task_of, batch, keep):
+    refiner = seeded(Watched)
+    loss = task_of(refiner, loss="dice", keep=keep).loss(batch, 0, 0)
+    (call,) = refiner.calls
+    was_right = (call.prompt.previous > 0) == batch.lines
+    assert was_right.any()
+    assert not was_right.all()
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(
+        call.answer[was_right & batch.roi], batch.lines[was_right & batch.roi].float()
+    )
+    expected = dice_loss(call.answer, batch.lines, batch.roi) + keep * entropy
+    torch.testing.assert_close(loss, expected)
