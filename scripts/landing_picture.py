@@ -1,4 +1,4 @@
-"""Draw the picture of the documentation's first page: what one stroke does.
+r"""Draw the picture of the documentation's first page: what one stroke does.
 
 Takes a run on drawn mirrors with the networks that ship::
 
