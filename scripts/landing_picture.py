@@ -1,12 +1,14 @@
-"""Draw the picture of the documentation's first page: what one stroke does.
+r"""Draw the picture of the documentation's first page: what one stroke does.
 
 Takes a run on drawn mirrors with the networks that ship::
 
-    linerefine run etruscan_mirrors --profile trained --repeats 1 --output RUN
-    python scripts/landing_picture.py RUN docs/_static/stroke.png
+    linerefine run etruscan_mirrors --profile trained --repeats 1 --output RUN \\
+        --set evaluation.budget=60
+    python scripts/landing_picture.py RUN docs/_static/stroke.png --image PHANTOM-GOOD_R
 
-and shows, of all first strokes in a place nobody had touched, the one after which the
-refiner set right the most that nobody had asked for. So it is the best case, and the page says so.
+and shows, of all strokes that add a line in a place nobody had touched, the one after which
+the refiner set right the most that nobody had asked for. So it is the best case, and the page
+says so.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ EDGE = 256  # of the part of the image that is shown, pixels
 
 
 def candidates(rounds: pd.DataFrame) -> Iterator[tuple[SessionKey, int]]:
-    """Yield the strokes that set right more than they broke, the best first."""
-    drawn = rounds[rounds["round"] > 0]
+    """Yield the added strokes that set right more than they broke, the best first."""
+    drawn = rounds[(rounds["round"] > 0) & (rounds["operation"] == "add")]
     better = drawn.assign(net=drawn["repaired"] - drawn["regret"]).sort_values("net")
     for row in better[better["net"] > 0].iloc[::-1].itertuples():
         yield SessionKey(row.refiner, row.repeat, row.image), int(row.round)
@@ -71,9 +73,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("picture", type=Path)
+    parser.add_argument("--image", help="only strokes on this one")
     arguments = parser.parse_args()
     bench = load_bench(Registry.discover(), arguments.run, None, "cpu", Notifier([]))
     for key, index in candidates(pd.read_parquet(arguments.run / "rounds.parquet")):
+        if arguments.image not in (None, key.image):
+            continue
         if (found := told(bench, key, index)) is not None:
             strip(found).save(arguments.picture, optimize=True)
             print(f"{arguments.picture}: {key.image}, stroke {index}")

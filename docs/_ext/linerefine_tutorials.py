@@ -22,8 +22,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.parsers.rst.directives.images import Figure
 from sphinx.directives.code import LiteralInclude
-from sphinx.errors import ExtensionError
-from sphinx.util import logging
+from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 from tutorial_steps import StepError, Workshop, part, read_page, stale
 
@@ -32,7 +31,12 @@ if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment
 
 FOLDER = "tutorial"
-log = logging.getLogger(__name__)
+
+
+class TutorialError(SphinxError):
+    """A tutorial does not do what it says."""
+
+    category = "a tutorial does not do what it says"
 
 
 def workshop(app: Sphinx) -> Workshop:
@@ -46,8 +50,7 @@ def begin(app: Sphinx) -> None:
     try:
         workshop(app).follow_all()
     except StepError as error:
-        msg = f"a tutorial does not do what it says. {error}"
-        raise ExtensionError(msg) from error
+        raise TutorialError(str(error)) from error
 
 
 def follow(app: Sphinx, docname: str, source: list[str]) -> None:

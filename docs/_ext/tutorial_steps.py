@@ -31,7 +31,6 @@ from threading import Event
 
 import yaml
 from markdown_it import MarkdownIt
-from mdit_py_plugins.front_matter import front_matter_plugin
 
 HOME = "/home/you"  # what pages show in place of the folder that is worked in
 KINDS = ("run", "saved")
@@ -80,12 +79,11 @@ class Page:
 
 def read_page(path: Path, text: str | None = None) -> Page:
     """Return the steps of a page in Markdown."""
-    parser = MarkdownIt().use(front_matter_plugin)
-    tokens = parser.parse(path.read_text(encoding="utf-8") if text is None else text)
-    after, steps = None, []
-    for token in tokens:
-        if token.type == "front_matter":
-            after = (yaml.safe_load(token.content) or {}).get("tutorial_after")
+    text = path.read_text(encoding="utf-8") if text is None else text
+    front = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
+    after = yaml.safe_load(front[1]).get("tutorial_after") if front else None
+    steps = []
+    for token in MarkdownIt().parse(text):
         found = re.fullmatch(r"\{(\w+)\}\s*(.*)", token.info) if token.type == "fence" else None
         if found and found[1] in KINDS:
             steps.append(Step(found[1], found[2], *_options(token.content)))
@@ -104,10 +102,10 @@ def _options(content: str) -> tuple[str, dict[str, str]]:
 @cache
 def code_key(root: Path) -> str:
     """Return a digest of everything that a tutorial's output depends on beside its page."""
-    digest = hashlib.sha256(f"{sys.version} {os.environ.get('OMP_NUM_THREADS')}".encode())
+    digest = hashlib.sha256(sys.version.encode() + Path(__file__).read_bytes())
     folders = [root / "linerefine", *sorted(root.glob("plugins/*/linerefine_*"))]
     files = [path for folder in folders for path in folder.rglob("*")]
-    files += [root / "constraints.txt", Path(__file__)]
+    files.append(root / "constraints.txt")
     for path in sorted(files):
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
@@ -268,7 +266,7 @@ def _run(step: Step, folder: Path, variables: dict[str, str]) -> tuple[int, str]
     if "port" in step.options:
         port = str(_free_port())
         command += f" --port {port}"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=folder,
         env=variables,
@@ -278,8 +276,8 @@ def _run(step: Step, folder: Path, variables: dict[str, str]) -> tuple[int, str]
         text=True,
         encoding="utf-8",
         start_new_session=True,
-    )
-    code, printed = _wait(process, step.options.get("until"))
+    ) as process:
+        code, printed = _wait(process, step.options.get("until"))
     return code, printed.replace(port, step.options["port"]) if port else printed
 
 
