@@ -18,8 +18,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 import urllib.parse
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +42,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REFINERS = ("unet", "iternet", "manual")
 RUN = "--profile quick --repeats 1 --seed 0 --device cpu --set training.steps_per_epoch=30 \
 --set evaluation.budget=60 --set training.max_epochs=3"
+WORK = Path(tempfile.gettempdir()) / "linerefine-screens"
 COLOURS = 96  # of a picture: pages have few, and a fifth of the bytes is enough
 
 WITHOUT_ASSISTANT = """
@@ -80,7 +84,7 @@ def main() -> int:
     """Run, compare, serve, look, save."""
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("--store", help="URI or database file of runs that are there already")
-    words.add_argument("--work", type=Path, default=ROOT / "docs" / "_build" / "screens")
+    words.add_argument("--work", type=Path, default=WORK)
     words.add_argument("--to", type=Path, default=ROOT / "docs" / "_static" / "screens")
     words.add_argument("--only", nargs="+", help="names of pictures; by default all")
     words.add_argument("--chromium", default=find_chromium(), help="the browser")
@@ -120,18 +124,26 @@ def call(*words: object, at: Path) -> None:
 def served(uri: str) -> Iterator[str]:
     """Serve a store as ``linerefine ui`` does; yields its address."""
     port = free_port()
+    address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "linerefine", "ui", "--store", uri, "--port", str(port)]
-    unbuffered = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=unbuffered)
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        assert server.stdout is not None
-        for line in server.stdout:
-            if "shows the runs" in line:
-                break
-        yield f"http://127.0.0.1:{port}"
+        wait_for(address, server)
+        yield address
     finally:
         server.send_signal(signal.SIGINT)
         server.wait(timeout=90)
+
+
+def wait_for(address: str, server: subprocess.Popen[bytes], seconds: int = 180) -> None:
+    """Return once a server answers; end if it has ended."""
+    for _ in range(seconds):
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/health"):
+            return
+        if server.poll() is not None:
+            break
+        time.sleep(1)
+    sys.exit(f"{address} does not answer; try: {' '.join(map(str, server.args))}")
 
 
 def mlflow_pages(address: str, uri: str) -> list[Shot]:
@@ -139,21 +151,29 @@ def mlflow_pages(address: str, uri: str) -> list[Shot]:
     parent, children = newest(uri)
     sessions = [run for run in children if run.data.tags.get("repeat") == "1"]
     experiment = parent.info.experiment_id
-    quoted = urllib.parse.quote
-    chosen = quoted(json.dumps([run.info.run_id for run in sessions]))
-    here = quoted(json.dumps([experiment]))
     base = f"{address}/#/experiments/{experiment}"
     expand = "button[data-component-id*='runnamecellrenderer']"
-    sides = f"{address}/#/compare-runs?runs={chosen}&experiments={here}"
-    charts = f"{base}/runs?compareRunsMode=CHART&searchFilter={quoted('tags.repeat LIKE %')}"
     found = comparisons(uri, experiment)[:1]
     return [
-        Shot("mlflow-runs", f"{base}/runs", press=(expand,)),
-        Shot("mlflow-charts", charts.replace("%25", "%27%25%27")),
+        Shot("mlflow-runs", f"{base}/runs", (1280, 560), press=(expand,)),
         Shot("mlflow-run", f"{base}/runs/{parent.info.run_id}"),
-        Shot("mlflow-side-by-side", sides, show="text=Metrics"),
-        *(Shot("mlflow-comparison", f"{base}/runs/{run.info.run_id}") for run in found),
+        Shot("mlflow-curves", curves(address, sessions, ["pfm_refined"]), (1280, 880)),
+        *(Shot("mlflow-comparison", f"{base}/runs/{r.info.run_id}", (1440, 760)) for r in found),
     ]
+
+
+def curves(address: str, runs: Sequence[Any], names: Sequence[str]) -> str:
+    """Return the address of MLflow's page on runs: numbers stroke by stroke, and their last."""
+    chosen = {
+        "runs": json.dumps([run.info.run_id for run in runs]),
+        "experiments": json.dumps(sorted({run.info.experiment_id for run in runs})),
+        "metric": json.dumps(names[0]),
+        "plot_metric_keys": json.dumps(names),
+        "x_axis": "step",
+        "y_axis_scale": "linear",
+        "line_smoothness": "1",
+    }
+    return f"{address}/#/metric?{urllib.parse.urlencode(chosen, quote_via=urllib.parse.quote)}"
 
 
 def run_pages(uri: str) -> list[Shot]:
@@ -167,7 +187,7 @@ def run_pages(uri: str) -> list[Shot]:
     ]
     page = folder.parent.parent / "comparison.html"
     if page.is_file():
-        shots.append(Shot("comparison", page.as_uri(), (1200, 900), 500))
+        shots.append(Shot("comparison", page.as_uri(), (1440, 1420), 500))
     return shots
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -57,6 +58,9 @@ def direct_requirements() -> list[Requirement]:
     return [r for r in found if not r.name.startswith("linerefine")]
 
 
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+
+
 def applies(marker: Marker | None, python: str) -> bool:
     environment = {"python_version": python, "python_full_version": f"{python}.9"}
     environment |= {"sys_platform": "linux", "platform_machine": "x86_64"}
@@ -91,6 +95,39 @@ def test_changelog_and_citation_know_the_version() -> None:
     assert f"version: {version}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "## [Unreleased]" in changelog or f"## [{version}]" in changelog
+
+
+def test_the_citation_holds_what_its_format_demands() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["type"] == "software"
+    assert citation["license"] == read(PROJECTS[0])["project"]["license"]
+    works = [citation, *citation["references"]]
+    for work in works:
+        assert work["title"]
+        for author in work["authors"]:  # an entity or a person
+            assert set(author) in ({"name"}, {"family-names", "given-names"})
+    assert citation["message"]
+    (paper,) = citation["references"]
+    assert (paper["type"], paper["year"]) == ("conference-paper", 2024)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)
+def test_forms_for_issues_ask_for_what_is_needed(form: Path) -> None:
+    asked = yaml.safe_load(form.read_text(encoding="utf-8"))
+    assert set(asked) == {"name", "description", "labels", "body"}
+    fields = [field["attributes"]["label"] for field in asked["body"]]
+    assert len(fields) == len({field["id"] for field in asked["body"]})
+    assert any(field.get("validations", {}).get("required") for field in asked["body"])
+    # Commands that a form asks for exist.
+    for command in re.findall(r"`linerefine ([a-z ]+?)(?: NAME)?`", " ".join(fields)):
+        done = run_help(command.split())
+        assert done.returncode == 0, done.stderr
+
+
+def run_help(command: list[str]) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "linerefine", *command, "--help"]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_pip_and_uv_are_given_the_same_pins() -> None:
