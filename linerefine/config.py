@@ -161,7 +161,7 @@ class AugmentationConfig(Options):
 class TrainingConfig(Options):
     """Training of either network; both get the same."""
 
-    batch_size: int = Field(32, ge=1)  # paper, sec. 4.1
+    batch_size: int = Field(32, ge=1, description="Patches per step.")  # paper, sec. 4.1
     learning_rate: float = Field(3e-4, gt=0, description="Adam's step size.")  # sec. 4.1
     loss: Literal[
         "dice",
@@ -179,7 +179,7 @@ class TrainingConfig(Options):
         "the mean of 'dice' and 'cldice', which cannot train from scratch alone.",
     )
     gradient_clip: float = Field(2.0, gt=0, description="Largest gradient norm.")
-    max_epochs: int = Field(1000, ge=1)
+    max_epochs: int = Field(1000, ge=1, description="Most epochs of each network.")
     steps_per_epoch: int | None = Field(
         None, ge=1, description="None: every training patch once per epoch."
     )
@@ -325,13 +325,14 @@ class ExperimentConfig(Options):
 
     profile: str = Field("", description="Profile these settings came from; a label.")
     protocol: str = Field(
-        "default",
-        description="'default', 'paper': the authors' loop, or 'independent': two people apart.",
+        "default", description="'default', 'paper' (the authors') or 'independent' (two people)."
     )
-    loader: Component
+    loader: Component = Field(description="Where images and targets come from.")
     segmenter: SegmenterConfig = SegmenterConfig()
-    simulator: Component = Component(name="longest")
-    refiners: tuple[RefinerConfig, ...] = Field((RefinerConfig(name="unet"),), min_length=1)
+    simulator: Component = Field(Component(name="longest"), description="Who draws the strokes.")
+    refiners: tuple[RefinerConfig, ...] = Field(
+        (RefinerConfig(name="unet"),), min_length=1, description="What answers strokes; compared."
+    )
     metrics: tuple[Component, ...] = Field(
         (Component(name="pfm"), Component(name="iou")),
         min_length=1,
@@ -344,7 +345,7 @@ class ExperimentConfig(Options):
     tracking: TrackingConfig = TrackingConfig()
     inference: InferenceConfig = InferenceConfig()
     seed: int = Field(0, ge=0, description="Weights, shuffling, strokes.")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
     threads: int | None = Field(
         None, ge=1, description="Threads of the numeric libraries; None: one per physical core."
     )
@@ -376,10 +377,7 @@ PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
 }
 """What each protocol pins, as overrides; an experiment may add its own."""
 
-_LIGHT: Mapping[str, Any] = {
-    "encoder": "tu-resnet10t",
-    "decoder_channels": (64, 48, 32, 16, 16),
-}
+_LIGHT: Mapping[str, Any] = {"encoder": "tu-resnet10t", "decoder_channels": (64, 48, 32, 16, 16)}
 
 QUICK: Mapping[str, Any] = {
     "segmenter": {"network": _LIGHT},

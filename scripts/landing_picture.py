@@ -2,7 +2,7 @@ r"""Draw the picture of the documentation's first page: what one stroke does.
 
 Takes a run on drawn mirrors with the networks that ship::
 
-    linerefine run etruscan_mirrors --profile trained --repeats 1 --output RUN \\
+    linerefine run etruscan_mirrors --profile trained --repeats 1 --output RUN \
         --set evaluation.budget=60
     python scripts/landing_picture.py RUN docs/_static/stroke.png --image PHANTOM-GOOD_R
 

@@ -108,9 +108,8 @@ def test_results_are_kept_until_page_code_or_predecessor_change(shop):
 
 def test_a_saved_file_is_there_and_its_change_is_noticed(shop):
     (shop.pages / "look.py").write_text("print('seen')\n")
-    saved = "```{saved} look.py\n:as: tools/look.py\n```"
-    text = f"# Page\n\n{saved}\n\n```{{run}}\npython tools/look.py\n```\n"
-    (shop.pages / "page.md").write_text(text)
+    text = "```{saved} look.py\n:as: tools/look.py\n```\n\n"
+    (shop.pages / "page.md").write_text(f"{text}```{{run}}\npython tools/look.py\n```\n")
     assert shop.follow(shop.read("page")) == ["", "seen"]
     key = shop.key(shop.read("page"))
     (shop.pages / "look.py").write_text("print('seen again')\n")
@@ -124,8 +123,11 @@ def test_waiting_and_durations_are_left_out(shop):
 
 def test_the_environment_is_that_of_a_reader(shop, monkeypatch):
     monkeypatch.setenv("LINEREFINE_CACHE", "/elsewhere")
-    asked = "which linerefine pytest; linerefine -h | head -1"
-    write(shop, "page", f"echo ${{LINEREFINE_CACHE:-none}} $HOME; {asked}")
+    write(
+        shop,
+        "page",
+        "echo ${LINEREFINE_CACHE:-none} $HOME; which linerefine pytest; linerefine -h | head -1",
+    )
     said = shop.follow(shop.read("page"))[0].splitlines()
     assert said[:3] == [
         "none /home/you",
