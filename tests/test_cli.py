@@ -202,7 +202,7 @@ class TestPlugins:
         assert lines[:3] == [
             "name        version  provides",
             "linerefine  0.1.0    loaders: folder · simulators: clicks, longest, scribbles · "
-            "refiners: deeplabv3plus, iternet, manual, pan, unet · "
+            "refiners: anchored, deeplabv3plus, iternet, manual, pan, unet · "
             "metrics: betti0, betti1, centreline_distance, centreline_distance_95, centreline_f, "
             "cldice, dice, f_measure, iou, length_bias, path_similarity, pfm · "
             "experiments: folder · studies: comparison",
