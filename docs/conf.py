@@ -45,7 +45,7 @@ html_title = "linerefine"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
-html_context = {"default_mode": "auto"}  # light or dark as the reader's system is
+html_context = {"default_mode": "auto"}  # else the theme logs an error on a first visit
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": True,

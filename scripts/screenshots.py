@@ -15,7 +15,6 @@ import contextlib
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -131,7 +130,7 @@ def served(uri: str) -> Iterator[str]:
         wait_for(address, server)
         yield address
     finally:
-        server.send_signal(signal.SIGINT)
+        server.terminate()  # Ctrl-C is ignored by whatever a shell runs in the background
         server.wait(timeout=90)
 
 
@@ -147,7 +146,7 @@ def wait_for(address: str, server: subprocess.Popen[bytes], seconds: int = 180) 
 
 
 def mlflow_pages(address: str, uri: str) -> list[Shot]:
-    """Return the pages of the store: its runs, one run, refiners side by side, a comparison."""
+    """Return the pages of the store: its runs, one run, curves of its refiners, a comparison."""
     parent, children = newest(uri)
     sessions = [run for run in children if run.data.tags.get("repeat") == "1"]
     experiment = parent.info.experiment_id
@@ -157,12 +156,12 @@ def mlflow_pages(address: str, uri: str) -> list[Shot]:
     return [
         Shot("mlflow-runs", f"{base}/runs", (1280, 560), press=(expand,)),
         Shot("mlflow-run", f"{base}/runs/{parent.info.run_id}"),
-        Shot("mlflow-curves", curves(address, sessions, ["pfm_refined"]), (1280, 880)),
+        Shot("mlflow-curves", numbers(address, sessions, ["pfm_refined"])),
         *(Shot("mlflow-comparison", f"{base}/runs/{r.info.run_id}", (1440, 760)) for r in found),
     ]
 
 
-def curves(address: str, runs: Sequence[Any], names: Sequence[str]) -> str:
+def numbers(address: str, runs: Sequence[Any], names: Sequence[str]) -> str:
     """Return the address of MLflow's page on runs: numbers stroke by stroke, and their last."""
     chosen = {
         "runs": json.dumps([run.info.run_id for run in runs]),
@@ -177,17 +176,16 @@ def curves(address: str, runs: Sequence[Any], names: Sequence[str]) -> str:
 
 
 def run_pages(uri: str) -> list[Shot]:
-    """Return the pages that a run and a comparison leave, wide and at the width of a phone."""
+    """Return the pages that a run and a comparison leave."""
     parent, _ = newest(uri)
     folder = Path(parent.data.tags["linerefine.output"])
     report = (folder / "report.html").as_uri()
     shots = [
         Shot("report", report, (1000, 900), 500),
-        Shot("report-phone", report, (390, 844), 500),
     ]
     page = folder.parent.parent / "comparison.html"
     if page.is_file():
-        shots.append(Shot("comparison", page.as_uri(), (1440, 1420), 500))
+        shots.append(Shot("comparison", page.as_uri(), (1000, 1440), 500))
     return shots
 
 
@@ -224,6 +222,8 @@ def shoot(opened: Browser, shot: Shot, path: Path) -> None:
         page.wait_for_timeout(shot.settle // 2)
     if shot.show:
         page.locator(shot.show).first.evaluate("e => e.scrollIntoView()")
+    if page.get_by_text("Something went wrong").count():
+        sys.exit(f"{shot.name}: MLflow says that something went wrong at {shot.url}")
     save(page, path)
     context.close()
 

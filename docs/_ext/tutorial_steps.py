@@ -302,7 +302,9 @@ def _wait(process: subprocess.Popen[str], until: str | None) -> tuple[int, str]:
     for line in process.stdout:
         lines.append(line)
         if until and until in line:
-            os.killpg(process.pid, signal.SIGINT)
+            # What runs in a shell's background ignores Ctrl-C, and so do its children.
+            is_deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            os.killpg(process.pid, signal.SIGTERM if is_deaf else signal.SIGINT)
             until = None
         if time.monotonic() > deadline:
             os.killpg(process.pid, signal.SIGKILL)

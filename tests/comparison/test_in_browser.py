@@ -43,7 +43,7 @@ def shown_by_mlflow(executable: str, uri: str) -> dict[str, dict[str, float]]:
     with screenshots.served(uri) as address, browsing.browser(executable) as opened:
         page = opened.new_page(viewport={"width": 1280, "height": 1000})
         page.goto(
-            screenshots.curves(address, sessions, NUMBERS[:-1]), wait_until="domcontentloaded"
+            screenshots.numbers(address, sessions, NUMBERS[:-1]), wait_until="domcontentloaded"
         )
         page.get_by_text(re.compile(r"\(step=0\)")).first.wait_for(timeout=120_000)
         page.wait_for_timeout(5000)
