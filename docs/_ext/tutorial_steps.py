@@ -19,7 +19,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
 import venv
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 
 import yaml
 from markdown_it import MarkdownIt
@@ -298,7 +297,9 @@ def _wait(process: subprocess.Popen[str], until: str | None) -> tuple[int, str]:
     """Read a process to its end, which is Ctrl-C if it is told when."""
     if process.stdout is None:
         raise AssertionError
-    lines, deadline = [], time.monotonic() + PATIENCE
+    lines = []
+    end = Timer(PATIENCE, os.killpg, (process.pid, signal.SIGKILL))
+    end.start()
     for line in process.stdout:
         lines.append(line)
         if until and until in line:
@@ -306,9 +307,8 @@ def _wait(process: subprocess.Popen[str], until: str | None) -> tuple[int, str]:
             is_deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
             os.killpg(process.pid, signal.SIGTERM if is_deaf else signal.SIGINT)
             until = None
-        if time.monotonic() > deadline:
-            os.killpg(process.pid, signal.SIGKILL)
     code = process.wait()
+    end.cancel()
     if until:
         lines.append(f"(never said {until!r})\n")
         code = code or 1

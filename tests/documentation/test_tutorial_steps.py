@@ -89,6 +89,13 @@ def test_a_server_that_never_says_so_fails(shop):
         shop.follow(shop.read("page"))
 
 
+def test_a_command_that_hangs_in_silence_is_ended(shop, monkeypatch):
+    monkeypatch.setattr("tutorial_steps.PATIENCE", 0.5)
+    write(shop, "page", "sleep 60")
+    with pytest.raises(StepError, match="exit code -9, expected 0, of\nsleep 60"):
+        shop.follow(shop.read("page"))
+
+
 def test_a_page_goes_on_where_another_ended(shop):
     write(shop, "first", "touch run")
     write(shop, "second", "ls", after="first")
