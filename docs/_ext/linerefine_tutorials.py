@@ -4,7 +4,7 @@
     A command, and below it what it printed. ``:from:`` and ``:before:`` show a part of
     that; ``:quiet:`` shows the command alone. What it does stands in `tutorial_steps`.
 ``{said}``
-    Another part of what the last command printed.
+    Another part of what the last command printed; ``:wrap:`` breaks long lines.
 ``{saved} FILE``
     A file that the reader saves ``:as:`` something, shown as by ``literalinclude``.
 ``{made} FILE``
@@ -85,6 +85,7 @@ class Said(SphinxDirective):
     option_spec: ClassVar[dict[str, Any]] = {
         "from": directives.unchanged_required,
         "before": directives.unchanged_required,
+        "wrap": directives.flag,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -97,7 +98,8 @@ class Said(SphinxDirective):
             shown = part(said, self.options.get("from"), self.options.get("before"))
         except StepError as error:
             raise self.error(str(error)) from error
-        block = nodes.literal_block(shown, shown, language="text", classes=["said"])
+        classes = ["said", "wrapped"] if "wrap" in self.options else ["said"]
+        block = nodes.literal_block(shown, shown, language="text", classes=classes)
         self.set_source_info(block)
         return block
 

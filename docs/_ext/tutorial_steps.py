@@ -19,7 +19,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
 import venv
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 
 import yaml
 from markdown_it import MarkdownIt
@@ -148,7 +147,7 @@ class Workshop:
     def key(self, page: Page) -> str:
         """Return a digest that changes where the results of a page may."""
         before = self.key(self.read(page.after)) if page.after else ""
-        told = json.dumps([asdict(step) for step in page.steps])
+        told = json.dumps([self._is_last(page), *(asdict(step) for step in page.steps)])
         digest = hashlib.sha256((code_key(self.root) + before + told).encode())
         for step in page.steps:
             if step.kind == "saved":
@@ -156,19 +155,25 @@ class Workshop:
         return digest.hexdigest()
 
     def folder(self, name: str) -> Path:
-        """Return the folder `tutorial` as the page left it."""
+        """Return the folder `tutorial` as the page left it; the last of a row, its pictures."""
         return self.store / name / "home" / "tutorial"
 
     def follow_all(self) -> None:
         """Follow every tutorial, two at a time where none goes on from another's folder."""
-        pages = [read_page(path) for path in sorted(self.pages.glob("*.md"))]
         groups: dict[Path, list[Page]] = {}
-        for page in pages:
+        for page in self._all():
             if page.steps:
                 groups.setdefault(self.work(page), []).append(page)
         with ThreadPoolExecutor(min(AT_ONCE, os.cpu_count() or 1)) as pool:
             for _ in pool.map(self._follow_in_turn, groups.values()):
                 pass
+
+    def _all(self) -> Iterator[Page]:
+        return map(read_page, sorted(self.pages.glob("*.md")))
+
+    def _is_last(self, page: Page) -> bool:
+        """Return whether no other page goes on from this one."""
+        return all(other.after != page.name for other in self._all())
 
     def _follow_in_turn(self, pages: Iterable[Page]) -> None:
         for page in pages:
@@ -188,7 +193,8 @@ class Workshop:
         self._prepare(page)
         said = [self._do(page, step) for step in page.steps]
         work = self.work(page)
-        shutil.copytree(work / "home", kept.parent / "home", symlinks=True)
+        ignore = _all_but_pictures if self._is_last(page) else None  # networks are large
+        shutil.copytree(work / "home", kept.parent / "home", symlinks=True, ignore=ignore)
         shutil.rmtree(work)
         kept.write_text(json.dumps({"key": key, "said": said}, indent=1), encoding="utf-8")
         return said
@@ -260,6 +266,12 @@ class Workshop:
         return DURATION.sub(r"\1 …", PROGRESS.sub("", printed)).strip("\n")
 
 
+def _all_but_pictures(folder: str, names: Sequence[str]) -> list[str]:
+    """Return what of a folder is neither a folder nor a picture."""
+    pictures = (".png", ".gif")
+    return [n for n in names if not n.endswith(pictures) and not Path(folder, n).is_dir()]
+
+
 def _run(step: Step, folder: Path, variables: dict[str, str]) -> tuple[int, str]:
     """Run a command as typed; return its exit code and what it printed."""
     command, port = step.text, ""
@@ -285,7 +297,9 @@ def _wait(process: subprocess.Popen[str], until: str | None) -> tuple[int, str]:
     """Read a process to its end, which is Ctrl-C if it is told when."""
     if process.stdout is None:
         raise AssertionError
-    lines, deadline = [], time.monotonic() + PATIENCE
+    lines = []
+    end = Timer(PATIENCE, os.killpg, (process.pid, signal.SIGKILL))
+    end.start()
     for line in process.stdout:
         lines.append(line)
         if until and until in line:
@@ -293,9 +307,8 @@ def _wait(process: subprocess.Popen[str], until: str | None) -> tuple[int, str]:
             is_deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
             os.killpg(process.pid, signal.SIGTERM if is_deaf else signal.SIGINT)
             until = None
-        if time.monotonic() > deadline:
-            os.killpg(process.pid, signal.SIGKILL)
     code = process.wait()
+    end.cancel()
     if until:
         lines.append(f"(never said {until!r})\n")
         code = code or 1

@@ -42,9 +42,16 @@ def test_what_commands_print_is_kept_in_order(shop):
 
 
 def test_a_command_sees_what_the_one_before_left(shop):
-    write(shop, "page", "mkdir leaves; touch leaves/a", "ls leaves")
-    assert shop.follow(shop.read("page"))[1] == "a"
-    assert (shop.folder("page") / "leaves" / "a").exists()
+    write(shop, "page", "mkdir leaves; touch leaves/a.png leaves/b", "ls leaves")
+    assert shop.follow(shop.read("page"))[1] == "a.png\nb"
+
+
+def test_pictures_are_kept_and_all_that_another_page_goes_on_from(shop):
+    write(shop, "page", "mkdir leaves; touch leaves/a.png leaves/b")
+    shop.follow(shop.read("page"))
+    assert [path.name for path in (shop.folder("page") / "leaves").iterdir()] == ["a.png"]
+    write(shop, "next", "ls leaves", after="page")
+    assert shop.follow(shop.read("next")) == ["a.png\nb"]
 
 
 def test_a_failing_command_names_page_command_and_output(shop):
@@ -79,6 +86,13 @@ def test_a_server_is_ended_once_it_said_so(shop):
 def test_a_server_that_never_says_so_fails(shop):
     write(shop, "page", ":until: ready\necho sorry")
     with pytest.raises(StepError, match=r"(?s)exit code 1.*sorry.*never said 'ready'"):
+        shop.follow(shop.read("page"))
+
+
+def test_a_command_that_hangs_in_silence_is_ended(shop, monkeypatch):
+    monkeypatch.setattr("tutorial_steps.PATIENCE", 0.5)
+    write(shop, "page", "sleep 60")
+    with pytest.raises(StepError, match="exit code -9, expected 0, of\nsleep 60"):
         shop.follow(shop.read("page"))
 
 
