@@ -83,6 +83,9 @@ class NetworkConfig(EncoderConfig):
 STAGED_DECODERS = ("manet", "unet", "unetplusplus")
 """Architectures whose decoder has one width per stage."""
 
+MANUAL = "manual"
+"""Name, and key unless it has a label, of the refiner that stands for a person without help."""
+
 
 class SegmenterConfig(Options):
     """The first-prediction network: the image alone in, logits out; frozen once trained."""
@@ -91,8 +94,7 @@ class SegmenterConfig(Options):
     checkpoint: str | None = Field(
         None,
         description="A trained segmenter to use instead of training one: a .safetensors file, or "
-        "'shipped:EXPERIMENT' for the one that comes with an experiment, which brings its "
-        "normalisation.",
+        "'shipped:EXPERIMENT', which comes with an experiment and brings its normalisation.",
     )
     threshold: Literal["fixed", "tuned"] = Field(
         "fixed",

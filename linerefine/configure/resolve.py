@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from linerefine.config import PROTOCOLS, ExperimentConfig, merged
+from linerefine.config import MANUAL, PROTOCOLS, ExperimentConfig, merged
 from linerefine.configure.checking import Findings, checked
 from linerefine.configure.files import plain, read_settings
 from linerefine.configure.layers import Assignment, Layers, parse_assignment
@@ -18,9 +18,6 @@ from linerefine.mistakes import Mistake, Where, did_you_mean
 from linerefine.registry import Registry
 
 __all__ = ["can_vary", "cuda_is_available", "resolve"]
-
-BASELINE = "manual"
-"""The refiner that learns nothing: a person without a network."""
 
 
 def resolve(
@@ -276,7 +273,7 @@ def can_vary(experiment: Experiment, profile: str, study: Study) -> bool:
 
 
 def _has_what_varies(layers: Layers, study: Study) -> bool:
-    is_baseline = layers.settings["refiners"][0].get("name") == BASELINE
+    is_baseline = layers.settings["refiners"][0].get("name") == MANUAL
     return not is_baseline or all("name" in variant.changes for variant in study.variants)
 
 
@@ -288,7 +285,7 @@ def _lay_study(layers: Layers, study: Study, findings: Findings) -> None:
     if not _has_what_varies(layers, study):
         findings.lines.append(
             f"study {study.name} compares variants of a refiner, and profile "
-            f"'{layers.settings.get('profile', '')}' has none, only '{BASELINE}'. "
+            f"'{layers.settings.get('profile', '')}' has none, only '{MANUAL}'. "
             f"Choose another --profile."
         )
     elif study.variants:
@@ -310,8 +307,8 @@ def _lay_manual(layers: Layers) -> None:
     if not isinstance(refiners, list) or not isinstance(evaluation, dict):
         return
     names = [part.get("name") for part in refiners if isinstance(part, dict)]
-    if evaluation.get("loop") == "independent" and BASELINE not in names:
-        refiners = [*refiners, {"name": BASELINE}]
+    if evaluation.get("loop") == "independent" and MANUAL not in names:
+        refiners = [*refiners, {"name": MANUAL}]
         layers.put(("refiners",), refiners, "set by evaluation.loop")
 
 

@@ -7,14 +7,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from linerefine.config import RefinerConfig
+from linerefine.config import MANUAL, RefinerConfig
 from linerefine.evaluation.numbers import GAIN_STROKES, Loop, session_numbers
 from linerefine.evaluation.seconds import MouseOptions
 
-__all__ = ["KEYS", "MANUAL", "by_hand", "session_summary"]
-
-MANUAL: Final = "manual"
-"""Name, and key unless it has a label, of the refiner that stands for a person without help."""
+__all__ = ["KEYS", "by_hand", "session_summary"]
 
 KEYS: Final = ["refiner", "image", "repeat"]
 """What tells a session from another."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from linerefine.config import MANUAL
 from linerefine.evaluation.numbers import Loop
-from linerefine.evaluation.sessions import KEYS, MANUAL, session_summary
+from linerefine.evaluation.sessions import KEYS, session_summary
 
 __all__ = ["summarise_sessions"]
 

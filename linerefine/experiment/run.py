@@ -126,15 +126,7 @@ def _begin(
     bench.notify(
         RunStarted(experiment.name, bench.folder.path, bench.config.model_dump(), tags, resume)
     )
-    for key in (
-        "data",
-        "split",
-        "unused",
-        "bad_scans",
-        "object_mask",
-        "networks",
-        "seen_in_training",
-    ):
+    for key in _SAID:
         if tags.get(key, "none") != "none":
             bench.notify.note(f"{key.replace('_', ' ')}: {tags[key]}")
     sizes = {split: len(bench.loader.names(split)) for split in ("train", "val", "test")}
@@ -144,6 +136,10 @@ def _begin(
         f"simulator {bench.config.simulator.name}; {facts['device']}"
     )
     return tags
+
+
+_SAID = ("data", "split", "unused", "bad_scans", "object_mask", "networks", "seen_in_training")
+"""Tags that are worth a line before the work begins."""
 
 
 def _work(bench: Bench, workers: Workers, tags: Mapping[str, str]) -> RunResult:

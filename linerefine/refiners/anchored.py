@@ -22,6 +22,9 @@ HELD = 8.0
 CLOSE = 1.0
 """Logits that are nearer to HELD count as settled: blending of crops loses a little."""
 
+PROMPT_CHANNELS = 5
+"""First prediction, answer before, add hints, erase hints, what is new."""
+
 
 class Change(NamedTuple):
     """What a new stroke does to an answer.
@@ -79,8 +82,7 @@ class Anchored(Refiner):
 
     def refine(self, features: Tensor, prompt: Prompt) -> Tensor:
         """Return refined logits, shape (B, 1, H, W)."""
-        before = self._before(prompt)
-        change = self._change(features, prompt, before)
+        before, change = self._before(prompt), self.change(features, prompt)
         answer = before + change.influence * (change.proposal - before)
         if not self.options.hold:
             return answer
@@ -88,13 +90,7 @@ class Anchored(Refiner):
 
     def change(self, features: Tensor, prompt: Prompt) -> Change:
         """Return what the new strokes do to the answer before: proposal and influence."""
-        return self._change(features, prompt, self._before(prompt))
-
-    def _before(self, prompt: Prompt) -> Tensor:
-        has_previous = self.options.feedback and prompt.previous is not None
-        return prompt.previous if has_previous and prompt.previous is not None else prompt.initial
-
-    def _change(self, features: Tensor, prompt: Prompt, before: Tensor) -> Change:
+        before = self._before(prompt)
         new = _news(prompt.hints, before)
         shown = (features, prompt.initial / HELD, before / HELD, *_halves(prompt.hints), new)
         proposal, gate = self.branch(torch.cat(shown, dim=1)).chunk(2, dim=1)
@@ -103,9 +99,10 @@ class Anchored(Refiner):
             influence = influence * _around(new.abs(), self.options.reach)
         return Change(proposal, influence)
 
-
-PROMPT_CHANNELS = 5
-"""First prediction, answer before, add hints, erase hints, what is new."""
+    def _before(self, prompt: Prompt) -> Tensor:
+        if prompt.previous is None or not self.options.feedback:
+            return prompt.initial
+        return prompt.previous
 
 
 def _news(hints: Tensor, before: Tensor) -> Tensor:

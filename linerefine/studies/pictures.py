@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from linerefine.cache import atomic_write
-from linerefine.evaluation.sessions import MANUAL, by_hand, session_summary
+from linerefine.config import MANUAL
+from linerefine.evaluation.sessions import by_hand, session_summary
 from linerefine.events import SessionKey
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.loading import load_bench

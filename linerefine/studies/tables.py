@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from linerefine.config import MANUAL
 from linerefine.evaluation.sessions import by_hand, session_summary
 from linerefine.evaluation.statistics import Estimate, estimate, paired_test
 from linerefine.report import RunResult, Section, Table
@@ -171,7 +172,7 @@ def _reached(sessions: pd.DataFrame) -> str:
 
 def _people(result: RunResult) -> list[str]:
     """Return the keys of those who work without a refiner."""
-    return [part.key for part in result.config.refiners if part.name == "manual"]
+    return [part.key for part in result.config.refiners if part.name == MANUAL]
 
 
 def _note(result: RunResult) -> str:

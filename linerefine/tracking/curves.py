@@ -6,14 +6,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from linerefine.config import MANUAL
 from linerefine.events import SessionKey
 from linerefine.gain import relative_gain
 from linerefine.tracking.flatten import metric_key
 from linerefine.types import Round
 
 __all__ = ["ByHand", "SessionCurves", "best_numbers", "mean_of", "round_numbers"]
-
-_PERSON = "manual"  # name of the refiner that stands for a person without help
 
 
 def round_numbers(round_: Round, metric: str, by_hand: float | None = None) -> dict[str, float]:
@@ -83,8 +82,8 @@ class ByHand:
     def __init__(self, config: Mapping[str, Any], metric: str) -> None:
         self._metric = metric
         self.is_apart = config.get("evaluation", {}).get("loop") == "independent"
-        people = (part for part in config.get("refiners", ()) if part["name"] == _PERSON)
-        person = next(people, {"name": _PERSON})
+        people = (part for part in config.get("refiners", ()) if part["name"] == MANUAL)
+        person = next(people, {"name": MANUAL})
         self._person = person.get("label") or person["name"]
         self._scores: dict[tuple[int, str], list[float]] = {}
 

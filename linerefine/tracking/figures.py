@@ -248,13 +248,10 @@ def _gain_crowd(axes: Axes, sessions: pd.DataFrame) -> None:
     each = f"one image, mean of {repeats} repeats" if repeats > 1 else "one image"
     thin = axes.plot(steps, images.to_numpy(), color="0.6", linewidth=0.5, alpha=0.7, zorder=1.5)
     thin[0].set_label(each)
-    axes.fill_between(
-        steps, mean - spread, mean + spread, color=COLOURS[0], alpha=0.18, lw=0,
-        label="1 sd over images",
-    )  # fmt: skip
-    axes.plot(
-        steps, mean, color=COLOURS[0], linewidth=1.8, label=f"mean of {images.shape[1]} images"
-    )
+    band = axes.fill_between(steps, mean - spread, mean + spread, color=COLOURS[0], alpha=0.18)
+    band.set(linewidth=0, label="1 sd over images")
+    (line,) = axes.plot(steps, mean, color=COLOURS[0], linewidth=1.8)
+    line.set_label(f"mean of {images.shape[1]} images")
 
 
 def _carried_forward(sessions: pd.DataFrame) -> pd.DataFrame:
