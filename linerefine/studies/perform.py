@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from linerefine.config import ExperimentConfig, RefinerConfig
 from linerefine.configure import resolve
+from linerefine.configure.files import load_config
 from linerefine.errors import ConfigError, RunError
 from linerefine.hooks import Experiment, Study
 from linerefine.registry import Registry
@@ -17,6 +18,7 @@ from linerefine.report import RunResult
 __all__ = ["Outcome", "Performer", "perform", "settings", "with_networks"]
 
 SEGMENTER = "segmenter"
+CONFIG = "config.toml"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +137,7 @@ def perform(
         If a run fails; what is finished is kept.
     """
     results: dict[str, RunResult] = {}
-    trained = [] if networks is None else [_checkpoints(networks)]
+    trained = [] if networks is None else [_run_with_networks(networks)]
     for protocol, config in configs.items():
         own = config
         for place in trained:
@@ -145,37 +147,47 @@ def perform(
             own = own.model_copy(update={"evaluation": evaluation})
         results[protocol] = run(own, folder / protocol, {"study": study.name})
         # What an earlier study did not have was trained here.
-        trained.append(folder / protocol / "checkpoints")
+        trained.append(folder / protocol)
     return Outcome(study, experiment, folder, results, registry)
 
 
-def with_networks(config: ExperimentConfig, checkpoints: Path) -> ExperimentConfig:
-    """Return a configuration that uses the trained networks of a folder where there are any."""
-
-    def weights(key: str) -> Path:
-        return checkpoints.absolute() / f"{key}.safetensors"
+def with_networks(config: ExperimentConfig, run: Path) -> ExperimentConfig:
+    """Return a configuration that uses the networks of a run: its own, and those it was given."""
+    networks = _networks(run)
 
     def trained(refiner: RefinerConfig) -> RefinerConfig:
-        if refiner.weights is not None or not weights(refiner.key).is_file():
+        if refiner.weights is not None or refiner.key not in networks:
             return refiner
-        return refiner.model_copy(update={"weights": str(weights(refiner.key))})
+        return refiner.model_copy(update={"weights": networks[refiner.key]})
 
     segmenter = config.segmenter
-    if segmenter.checkpoint is None and weights(SEGMENTER).is_file():
-        segmenter = segmenter.model_copy(update={"checkpoint": str(weights(SEGMENTER))})
+    if segmenter.checkpoint is None and SEGMENTER in networks:
+        segmenter = segmenter.model_copy(update={"checkpoint": networks[SEGMENTER]})
     refiners = tuple(trained(refiner) for refiner in config.refiners)
     return config.model_copy(update={"segmenter": segmenter, "refiners": refiners})
 
 
-def _checkpoints(folder: Path) -> Path:
-    """Return where a run, or the first run of a study, keeps its networks."""
-    for place in _places(folder):
-        if (place / f"{SEGMENTER}.safetensors").is_file():
-            return place
+def _networks(run: Path) -> dict[str, str]:
+    """Return the networks that a run trained or was given, by key."""
+    networks: dict[str, str] = {}
+    if (run / CONFIG).is_file():
+        config = load_config(run / CONFIG)
+        given = {SEGMENTER: config.segmenter.checkpoint}
+        given |= {refiner.key: refiner.weights for refiner in config.refiners}
+        networks = {key: name for key, name in given.items() if name and _is_network(name)}
+    checkpoints = (run.absolute() / "checkpoints").glob("*.safetensors")
+    return networks | {path.stem: str(path) for path in checkpoints}
+
+
+def _is_network(name: str) -> bool:
+    """Say whether weights are named by a file or an experiment, not by another's label."""
+    return name.startswith("shipped:") or Path(name).is_file()
+
+
+def _run_with_networks(folder: Path) -> Path:
+    """Return a run folder, or the first run of a study, that can make first predictions."""
+    for run in (folder, *sorted(path.parent for path in folder.glob("*/checkpoints"))):
+        if SEGMENTER in _networks(run):
+            return run
     msg = f"{folder} holds no trained networks; expected a run folder or that of a study."
     raise RunError(msg)
-
-
-def _places(folder: Path) -> Iterator[Path]:
-    yield folder / "checkpoints"
-    yield from sorted(folder.glob("*/checkpoints"))

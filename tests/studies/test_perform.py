@@ -82,6 +82,16 @@ def test_what_an_earlier_study_lacks_is_trained_once(tiny, tmp_path):
     assert not list((second.folder / "checkpoints").glob("*.safetensors"))
 
 
+def test_networks_that_an_earlier_study_was_given_are_used_too(tiny, tmp_path):
+    given = performed(tmp_path / "second", networks=tiny.outcome.folder)
+    assert not list(given.outcome.folder.rglob("*.safetensors"))
+    third = performed(tmp_path / "third", networks=given.outcome.folder).calls[0].config
+    checkpoints = tiny.outcome.folder / "paper" / "checkpoints"
+    assert third.segmenter.checkpoint == str(checkpoints / "segmenter.safetensors")
+    assert third.refiners[0].weights == str(checkpoints / "both.safetensors")
+    assert third.refiners[1].weights == "both"
+
+
 def test_a_folder_without_networks_is_refused(tiny, tmp_path):
     with pytest.raises(lr.RunError, match=r"holds no trained networks; expected a run folder"):
         perform(
