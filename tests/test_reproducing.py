@@ -10,6 +10,7 @@ import pytest
 
 import linerefine as lr
 from linerefine.cli import main
+from linerefine.configure import dump_config
 from linerefine.report import Page, RunResult, Section, Table
 
 ARGUMENTS = ("--device", "cpu", "--set", "tracking.enabled=false")
@@ -40,7 +41,7 @@ def runs(monkeypatch):
         if seen.error is not None:
             raise seen.error
         output.mkdir(parents=True, exist_ok=True)
-        (output / "config.toml").touch()
+        (output / "config.toml").write_text(dump_config(config))
         return RunResult(config, output, None, None, {})
 
     def write_study(outcome, command):
