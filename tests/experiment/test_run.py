@@ -191,7 +191,7 @@ def test_an_option_younger_than_the_folder_has_its_default(tmp_path: Path) -> No
     folder, config = RunFolder(tmp_path), resolve(registry, "folder", data_root=tmp_path / "data")
     folder.create(config)
     begun = tomllib.loads(folder.config.read_text())
-    assert begun["simulator"]["options"].pop("half_width") == 3
+    assert begun["simulator"]["options"].pop("half_width") == 3.5
     folder.config.write_text(tomli_w.dumps(begun))
     folder.check(config, registry, resume=True)
     wider = resolve(
