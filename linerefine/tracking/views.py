@@ -54,10 +54,7 @@ def newest_page(client: MlflowClient) -> str:
     if not runs:
         return f"#/experiments?{_KIND}"
     experiment = runs[0].info.experiment_id
-    firsts = sorted(
-        name for name in runs[0].data.metrics if name.startswith("first_prediction/mean/")
-    )
-    asked(client.set_experiment_tag, experiment, _TAG, _state([*firsts[:1], *COLUMNS]))
+    asked(client.set_experiment_tag, experiment, _TAG, _state(COLUMNS))
     return f"#/experiments/{experiment}/runs?viewStateShareKey={KEY}&{_KIND}"
 
 
