@@ -204,10 +204,10 @@ class TrainingConfig(Options):
         1, ge=1, description="Most strokes drawn on a training patch; the paper draws one."
     )
     rounds: int = Field(
-        1,
-        ge=1,
-        description="Most rounds of strokes per training step of a refiner; from the second on "
-        "strokes are drawn on its own last answer, which is fed back to it.",
+        1, ge=1, description="Most rounds of strokes per step, drawn on the refiner's own answers."
+    )
+    judge: Literal["answers", "changes"] = Field(
+        "answers", description="What a refiner's loss sees; changes: mistakes that strokes touch."
     )
     keep: float = Field(
         0.0, ge=0, description="Weight in a refiner's loss of pixels that were right before."
