@@ -168,6 +168,7 @@ class TrainingConfig(Options):
     loss: Literal[
         "dice",
         "dice_bce",
+        "bce",
         "generalised_dice",
         "generalised_dice_bce",
         "tversky",
@@ -177,8 +178,7 @@ class TrainingConfig(Options):
         "soft_cldice_bce",
     ] = Field(
         "dice",
-        description="'dice' as the authors; '..._bce' adds mean cross-entropy; 'soft_cldice' is "
-        "the mean of 'dice' and 'cldice', which cannot train from scratch alone.",
+        description="'dice' as the authors; '..._bce' adds cross-entropy; 'cldice' needs others.",
     )
     gradient_clip: float = Field(2.0, gt=0, description="Largest gradient norm.")
     max_epochs: int = Field(1000, ge=1, description="Most epochs of each network.")
