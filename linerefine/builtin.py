@@ -80,7 +80,7 @@ def linerefine_refiners() -> Iterator[Entry[Refiner]]:
     summary = "a network that mends its own answer and never sees strokes"
     yield Entry("iternet", summary, _iternet, options.IterNetOptions)
     summary = "adds to its last answer, near the new stroke only, and holds every stroke"
-    session = {"rounds": 4, "judge": "changes", "keep": 2.0}
+    session = {"rounds": 4, "judge": "changes", "loss": "bce", "keep": 1.0}
     yield Entry("anchored", summary, _anchored, options.AnchoredOptions, training=session)
     yield Entry("manual", "strokes pasted on the first prediction: the baseline", _manual)
 

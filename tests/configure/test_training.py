@@ -36,7 +36,8 @@ def training(registry, *sets, refiner="anchored"):
 def test_a_refiner_brings_how_it_is_meant_to_be_trained(registry):
     assert (training(registry).rounds, training(registry).judge) == (4, "changes")
     assert training(registry, refiner="unet").rounds == 1
-    assert training(registry, refiner="unet").loss == training(registry).loss
+    assert training(registry, refiner="unet").judge == "answers"
+    assert training(registry, refiner="unet").batch_size == training(registry).batch_size
 
 
 def test_its_own_table_says_more_and_the_runs_less(registry):
