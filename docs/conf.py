@@ -32,6 +32,7 @@ default_role = "literal"  # single backticks in docstrings mark code
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
+smartquotes_action = "qe"  # no dashes: options begin with two hyphens
 
 # Docstrings say shape, unit and axis order; a bare `NDArray` says less.
 autodoc_typehints = "none"

@@ -254,7 +254,9 @@ def _broken(plugin: Plugin, what: str, error: BaseException) -> PluginError:
         and "importlib" not in Path(frame.filename).parts
         and frame.filename != __file__
     ]
-    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    core = Path(__file__).parent  # a misspelt name of the core is found here, and written there
+    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(core)] or frames
+    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
     if isinstance(error, SyntaxError):
         place = f" ({error.filename}, line {error.lineno})"
     reason = error.msg if isinstance(error, SyntaxError) else str(error)

@@ -1,12 +1,13 @@
-"""What this machine has: cores and memory, as far as this process may use them."""
+"""What this machine has: cores and memory that this process may use, and who installs packages."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["total_memory", "usable_cores"]
+__all__ = ["install_command", "total_memory", "usable_cores"]
 
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Where Linux says how much a container may hold, newer and older."""
@@ -33,3 +34,21 @@ def total_memory() -> int | None:
         with suppress(ValueError, OSError):  # "max", or no such file
             found.append(int(Path(limit).read_text(encoding="ascii")))
     return min((size for size in found if size > 0), default=None)
+
+
+def install_command(what: str) -> str:
+    """Return what a user types to install something into this environment.
+
+    Environments that uv made hold no pip: there ``pip`` is another Python's.
+
+    Parameters
+    ----------
+    what : str
+        As pip reads it, quoted for a shell where that is needed.
+
+    Examples
+    --------
+    >>> install_command("'linerefine[onnx]'").removeprefix("uv ")
+    "pip install 'linerefine[onnx]'"
+    """
+    return f"{'uv ' if find_spec('pip') is None else ''}pip install {what}"

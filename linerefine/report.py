@@ -12,7 +12,10 @@ from linerefine.config import ExperimentConfig
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Page", "Picture", "Report", "RunResult", "Section", "Table"]
+__all__ = ["GIVEN", "Page", "Picture", "Report", "RunResult", "Section", "Table"]
+
+GIVEN = "given"
+"""Kind of data whose loader does not say what it is."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ class RunResult:
     summary : mapping
         The content of ``summary.json``.
     tags : mapping of str to str
-        ``data`` (``phantom``, ``sample`` or ``real``), ``profile``, ``device`` and more.
+        ``data`` (see `data`), ``profile``, ``device`` and more.
     report : Report
         The tables to print; empty while a score sheet is being made.
     """
@@ -146,3 +149,11 @@ class RunResult:
     summary: Mapping[str, Any]
     tags: Mapping[str, str] = field(default_factory=dict)
     report: Report = field(default_factory=lambda: Report(()))
+
+    @property
+    def data(self) -> str:
+        """What kind of data the numbers are about: ``phantom``, ``sample``, ``real`` or ``given``.
+
+        The last where the loader does not know: whatever lies there.
+        """
+        return self.tags.get("data", GIVEN)

@@ -33,6 +33,7 @@ from PIL import Image
 from browsing import MISSING, browser, find_chromium, free_port
 from linerefine.tracking.mlflow_client import open_client
 from linerefine.tracking.store import sqlite_uri
+from linerefine.tracking.views import newest_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -154,7 +155,12 @@ def mlflow_pages(address: str, uri: str) -> list[Shot]:
     expand = "button[data-component-id*='runnamecellrenderer']"
     found = comparisons(uri, experiment)[:1]
     return [
-        Shot("mlflow-runs", f"{base}/runs", (1280, 560), press=(expand,)),
+        Shot(
+            "mlflow-runs",
+            f"{address}/{newest_page(open_client(uri))}",
+            (1440, 560),
+            press=(expand,),
+        ),
         Shot("mlflow-run", f"{base}/runs/{parent.info.run_id}"),
         Shot("mlflow-curves", numbers(address, sessions, ["pfm_refined"])),
         *(Shot("mlflow-comparison", f"{base}/runs/{r.info.run_id}", (1440, 760)) for r in found),

@@ -17,6 +17,7 @@ from linerefine.config import ExperimentConfig
 from linerefine.errors import RunError, UnknownNameError
 from linerefine.experiment import run_experiment
 from linerefine.export import export_run
+from linerefine.machine import install_command
 from linerefine.models import onnx as onnx_module
 from linerefine.models.segmenter import load_segmenter
 from linerefine.registry import Registry
@@ -157,7 +158,8 @@ def test_without_onnxruntime_the_file_is_written_and_the_user_told(
     words = ["--network", "segmenter", "--output", str(tmp_path / "x.onnx")]
     assert main(["export", str(place / "run"), *words, *OURS]) == 0
     err = capfd.readouterr().err
-    assert "not compared with torch, for onnxruntime is not installed; run pip install" in err
+    assert "not compared with torch, for onnxruntime is not installed; run " in err
+    assert install_command("'linerefine[onnx]'") in err
     assert (tmp_path / "x.onnx").exists()
 
 

@@ -29,7 +29,9 @@ def install(monkeypatch):
 
     yield put_on_path
     for name in set(sys.modules) - before:
-        if name.startswith(("linerefine_leaves", "linerefine_foo", "linerefine_angry")):
+        if name.startswith(
+            ("linerefine_leaves", "linerefine_foo", "linerefine_angry", "linerefine_dreamy")
+        ):
             del sys.modules[name]
 
 
@@ -123,6 +125,11 @@ class TestBrokenPlugins:
                 "raising",
                 r"^plugin angry \(linerefine-angry 0\.1\) raises in linerefine_metrics: "
                 r"RuntimeError: not today \(.*plugin\.py, line 10\)\.$",
+            ),
+            (
+                "unknown_name",
+                r"^plugin dreamy \(linerefine-dreamy 0\.1\) raises in linerefine_metrics: Attribute"
+                r"Error: module 'linerefine' has no attribute 'Entri' \(.*plugin\.py, line 8\)\.$",
             ),
         ],
     )

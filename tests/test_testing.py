@@ -224,6 +224,7 @@ BROKEN_LOADERS = {
     "names('train') is empty": {"names": lambda split: []},
     "expected different names, sorted": {"names": lambda split: ["b", "a"]},
     "splits must not share": {"names": lambda split: ["train_ring_0"]},
+    "returned dict, expected a Sample": {"load": lambda name: {"name": name}},
     "returned a sample named 'other'": {"load": sample_with(name="other")},
     "has 2 channels, its loader names 1": {
         "load": sample_with(image=np.zeros((2, 32, 32), np.float32))

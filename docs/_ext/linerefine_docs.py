@@ -77,6 +77,11 @@ def nested(field: FieldInfo) -> type[BaseModel] | None:
     return annotation if is_model and not issubclass(annotation, Component) else None
 
 
+def as_cell(text: str) -> str:
+    """Return text as a cell of a table in Markdown, where `<` begins HTML."""
+    return text.replace("|", "\\|").replace("<", "\\<").replace("\n", " ")
+
+
 def rows(model: type[BaseModel], prefix: str = "", *, is_open: bool = False) -> Iterator[str]:
     """Yield one table row per setting, dotted keys for nested ones; without defaults if open."""
     for name, field in model.model_fields.items():
@@ -84,7 +89,7 @@ def rows(model: type[BaseModel], prefix: str = "", *, is_open: bool = False) -> 
         if group is not None and group is field.annotation:
             yield from rows(group, f"{key}.", is_open=is_open)
             continue
-        what = (field.description or "").replace("|", "\\|")
+        what = as_cell(field.description or "")
         kind = type_name(field.annotation) + bounds(field)
         yield f"| `{key}` | {kind} | {'' if is_open else default_text(field)} | {what} |"
         if group is not None:  # whatever stands for none, these settings' own defaults do not
@@ -170,8 +175,7 @@ def option_row(parameter: Any) -> str:
         names = f"`{parameter.metavar}`"
     elif parameter.metavar:
         names += f" `{parameter.metavar}`".replace("|", "\\|")
-    what = (parameter.help or "").replace("|", "\\|").replace("\n", " ")
-    return f"| {names} | {what} |"
+    return f"| {names} | {as_cell(parameter.help or '')} |"
 
 
 def command_parts(command: Any, path: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from importlib import metadata
 
 from linerefine.checkup.findings import Finding, State
 from linerefine.hooks import PROJECT
+from linerefine.machine import install_command
 from linerefine.registry import PluginInfo, Registry
 
 __all__ = ["plugins", "versions"]
@@ -35,7 +36,7 @@ def versions(distribution: str = "linerefine") -> Iterator[Finding]:
         except metadata.PackageNotFoundError:
             says = "not installed" if extra is None else f"not installed; comes with [{extra}]"
             state: State = "broken" if extra is None else "absent"
-            yield Finding(VERSIONS, name, says, state, f"pip install '{whole}'")
+            yield Finding(VERSIONS, name, says, state, install_command(f"'{whole}'"))
 
 
 def plugins(registry: Registry) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from linerefine.cli.output import complain, say
 from linerefine.cli.plugins import usable_registry
 from linerefine.errors import ConfigError
+from linerefine.machine import install_command
 
 if TYPE_CHECKING:
     from linerefine.export import Exported
@@ -51,7 +52,8 @@ def _tell(exported: Exported) -> None:
             f"{check.error:.2g}, masks agree in {check.agreement:.2%} of pixels"
         )
     if not exported.checks:
+        remedy = install_command("'linerefine[onnx]'")
         complain(
             f"{exported.network}: not compared with torch, for onnxruntime is not installed; "
-            f"run pip install 'linerefine[onnx]'"
+            f"run {remedy}"
         )

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from linerefine.cli.output import say
+from linerefine.machine import install_command
 from linerefine.registry import Registry
 
 __all__ = ["new_plugin_command"]
@@ -28,7 +29,7 @@ def new_plugin_command(name: str, *, output: Path | None, offers: str) -> None:
     for file in project.files:
         say(f"  {file}")
     say(f"Wrote {project.folder} (offers {', '.join(project.offers)}). Next:")
-    say(f"  pip install -e {shlex.quote(str(project.folder))}")
+    say("  " + install_command(f"-e {shlex.quote(str(project.folder))}"))
     say(f"  linerefine plugins check {name}")
     if "experiment" in project.offers:
         say(f"  linerefine run {name} --profile quick")

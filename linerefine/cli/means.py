@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from linerefine.errors import ConfigError
+from linerefine.machine import install_command
 
 if TYPE_CHECKING:
     from linerefine.experiment.workers import Workers
@@ -42,7 +43,8 @@ class Means:
             )
             raise ConfigError(msg)
         if find_spec("distributed") is None:
-            msg = "--cluster needs Dask. Run: pip install 'linerefine[cluster]'"
+            remedy = install_command("'linerefine[cluster]'")
+            msg = f"--cluster needs Dask. Run: {remedy}"
             raise ConfigError(msg)
 
     def workers(self) -> Workers | None:

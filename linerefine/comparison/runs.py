@@ -15,6 +15,7 @@ from linerefine.config import ExperimentConfig
 from linerefine.configure import load_config
 from linerefine.errors import RunError
 from linerefine.evaluation.sessions import by_hand
+from linerefine.report import GIVEN
 
 __all__ = ["FinishedRun", "Recorded", "load_run", "with_short_names"]
 
@@ -69,8 +70,8 @@ class FinishedRun:
 
     @property
     def data(self) -> str:
-        """What kind of data its numbers are about: ``phantom``, ``sample`` or ``real``."""
-        return self.tags.get("data", "real")
+        """What kind of data its numbers are about: ``phantom``, ``sample``, ``real``, ``given``."""
+        return self.tags.get("data", GIVEN)
 
     @cached_property
     def refiners(self) -> tuple[str, ...]:

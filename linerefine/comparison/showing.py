@@ -82,9 +82,10 @@ class Comparison:
         """Return a row per run and refiner, each followed by its intervals."""
         cells = [line for row in self.rows for line in _lines(row)]
         columns = ("run", "refiner", "data", "profile", "protocol", *COLUMNS, "reached")
-        count = len(self.runs)
+        counted = ((len(self.runs), "run"), (len(self.rows), "refiner"))
+        said = ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counted)
         return Table(
-            title=f"{self.metric}: {count} run{'s' * (count != 1)}, {len(self.rows)} refiners",
+            title=f"{self.metric}: {said}",
             columns=columns,
             rows=tuple(cells),
             percent=SHARES,

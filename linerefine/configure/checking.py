@@ -17,7 +17,7 @@ from linerefine.errors import LineRefineError, UnknownNameError
 from linerefine.mistakes import Mistake, Where, mistakes_in, refusal
 from linerefine.registry import Registry
 
-__all__ = ["Findings", "checked"]
+__all__ = ["Findings", "checked", "completed"]
 
 _KIND_AT: Mapping[str, Kind] = {
     "loader": "loader",
@@ -87,6 +87,26 @@ def checked(layers: Layers, registry: Registry, findings: Findings) -> Experimen
     if findings.lines:
         raise findings.error()
     return config
+
+
+def completed(config: ExperimentConfig, registry: Registry) -> ExperimentConfig:
+    """Return a configuration with the defaults of options that it does not name.
+
+    An option may be younger than a configuration. Options that cannot be
+    checked, or are unknown by now, stay as they are.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+    registry : Registry
+        Knows components and their options.
+    """
+    layers = Layers(plain(config), "")
+    complete = layers.settings
+    for where, part in _components(layers.settings):
+        options = _complete_options(where, part, layers, registry, Findings())
+        complete = _with(complete, (*where, "options"), options)
+    return ExperimentConfig.model_validate(complete)
 
 
 def _components(settings: Mapping[str, Any]) -> Iterator[tuple[Where, dict[str, Any]]]:

@@ -19,8 +19,9 @@ from typing import Any
 
 from linerefine.cache import atomic_write
 from linerefine.config import ExperimentConfig
-from linerefine.configure import dump_config, load_config
+from linerefine.configure import completed, dump_config, load_config
 from linerefine.errors import ConfigError, RunError
+from linerefine.registry import Registry
 
 __all__ = ["RunFolder"]
 
@@ -61,8 +62,17 @@ class RunFolder:
         """Pictures."""
         return self.path / "figures"
 
-    def check(self, config: ExperimentConfig, *, resume: bool) -> None:
+    def check(self, config: ExperimentConfig, registry: Registry, *, resume: bool) -> None:
         """Refuse a folder that this run may not write to; write nothing.
+
+        Parameters
+        ----------
+        config : ExperimentConfig
+            Of the run that wants to.
+        registry : Registry
+            Knows options that are younger than the run in the folder, and their defaults.
+        resume : bool
+            Whether it may go on with what is there.
 
         Raises
         ------
@@ -72,7 +82,7 @@ class RunFolder:
             If it was begun with other settings; names them.
         """
         if resume and self.config.exists():
-            self._check_same(config)
+            self._check_same(config, registry)
         elif self.path.is_dir() and any(self.path.iterdir()):
             msg = (
                 f"{self.path} is not empty. Pass --resume to go on with the run in it, "
@@ -101,8 +111,9 @@ class RunFolder:
             with atomic_write(self.config) as temporary:
                 temporary.write_text(dump_config(config), encoding="utf-8")
 
-    def _check_same(self, config: ExperimentConfig) -> None:
-        theirs, ours = load_config(self.config).model_dump(), config.model_dump()
+    def _check_same(self, config: ExperimentConfig, registry: Registry) -> None:
+        begun = load_config(self.config)
+        theirs, ours = (completed(each, registry).model_dump() for each in (begun, config))
         # Where and how fast a run is computed may change half-way; what it computes may not.
         for settings in (theirs, ours):
             for ignored in ("tracking", "device", "threads", "image_memory"):

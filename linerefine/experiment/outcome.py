@@ -21,7 +21,7 @@ from linerefine.experiment.sessions import test_samples
 from linerefine.experiment.verdict import verdict
 from linerefine.hooks import Experiment
 from linerefine.models.segmenter import Segmenter
-from linerefine.report import Report, RunResult, Table
+from linerefine.report import GIVEN, Report, RunResult, Table
 from linerefine.samples import Target
 from linerefine.tracking.tables import report_text
 
@@ -128,8 +128,9 @@ def _first_table(bench: Bench, result: RunResult) -> Table:
                 row |= {f"{name} ({key.replace('_', ' ')})": other[name] for name in bench.metrics}
         rows.append(row)
     columns = tuple(rows[-1])
+    kind = "" if result.data == GIVEN else f" ({result.data})"
     return Table(
-        title=f"First prediction on whole test images ({result.tags.get('data', 'real')})",
+        title=f"First prediction on whole test images{kind}",
         columns=columns,
         rows=tuple(rows),
         percent=frozenset(column for column in columns if column.partition(" ")[0] not in whole),

@@ -54,8 +54,8 @@ def run_page(bench: Bench, experiment: Experiment, result: RunResult) -> Page:
 
 def _summary(result: RunResult) -> str:
     """Return what was found, in a few sentences."""
-    data = result.tags.get("data", "real")
-    sentences = [*([_DATA[data]] if data in _DATA else []), *result.report.verdict]
+    said = _DATA.get(result.data)
+    sentences = [*([said] if said else []), *result.report.verdict]
     if result.rounds.empty:
         sentences.append("No sessions were run.")
     return "\n\n".join(sentences)

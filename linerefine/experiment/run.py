@@ -83,7 +83,7 @@ def run_experiment(
         If the user stops it; what is finished is kept.
     """
     folder = RunFolder(output)
-    folder.check(config, resume=resume)
+    folder.check(config, registry, resume=resume)
     notify = Notifier(observers)
     started = perf_counter()
     workers = workers or Here()

@@ -148,9 +148,12 @@ class Folder(ModalityLoader):
         return self._read(Files(path.stem, path, roi=roi))
 
     def notes(self) -> dict[str, str]:
-        """Return that the data are real, how they were divided, and what was not looked at."""
+        """Return how the images were divided, and what was not looked at.
+
+        Whether they are photographs or drawn, a folder does not say.
+        """
         o = self.options
-        notes = {"data": "real", "split": self._division.rule}
+        notes = {"split": self._division.rule}
         unused = unused_folders(self.root, (o.images, o.masks, o.second, o.roi))
         if unused:
             notes["unused"] = (

@@ -13,7 +13,7 @@ from linerefine.configure.files import load_config
 from linerefine.errors import ConfigError, RunError
 from linerefine.hooks import Experiment, Study
 from linerefine.registry import Registry
-from linerefine.report import RunResult
+from linerefine.report import GIVEN, RunResult
 
 __all__ = ["Outcome", "Performer", "perform", "settings", "with_networks"]
 
@@ -53,9 +53,10 @@ class Outcome:
     def data(self) -> str:
         """What the numbers are about, in words."""
         root = self.first.config.loader.options.get("root")
-        kind = self.first.tags.get("data", "real")
+        kind = self.first.data
         words = {"phantom": "drawn mirrors (phantoms)", "sample": "drawn sample images"}
-        return words.get(kind, f"real images, {Path(str(root)).name}" if root else kind)
+        images = "images" if kind == GIVEN else f"{kind} images"
+        return words.get(kind, f"{images}, {Path(str(root)).name}" if root else images)
 
 
 class Performer(Protocol):

@@ -50,6 +50,10 @@ def check_loader(loader: ModalityLoader, *, per_split: int = 1) -> None:
             for name in list(loader.names(split))[:per_split]:
                 first, again = loader.load(name), loader.load(name)
                 demand(
+                    isinstance(first, Sample),
+                    f"{who}.load('{name}') returned {type(first).__name__}, expected a Sample.",
+                )
+                demand(
                     first.name == name,
                     f"{who}.load('{name}') returned a sample named '{first.name}'; keep the name.",
                 )

@@ -23,9 +23,6 @@ __all__ = ["serve"]
 
 log = logging.getLogger(__name__)
 
-# Without the last part MLflow 3 opens with menus for chatbots; older ones ignore it.
-_PAGE = "#/experiments?workflowType=machine_learning"
-
 
 def serve(
     uri: str,
@@ -60,10 +57,10 @@ def serve(
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as chatter:
         try:
             with _termination_as_interrupt(), _server(_command(uri, host, port), chatter) as server:
-                _tidy(uri)
+                page = _prepared(uri)
                 _wait(server, address)
                 if server.poll() is None:
-                    announce(f"MLflow shows the runs at {address}/{_PAGE} (Ctrl-C ends it)")
+                    announce(f"MLflow shows the runs at {address}/{page} (Ctrl-C ends it)")
                 server.wait()
         except KeyboardInterrupt:
             announce("MLflow ended")
@@ -92,15 +89,19 @@ def _server(command: list[str], chatter: IO[str]) -> Iterator[subprocess.Popen[b
         _end(process)
 
 
-def _tidy(uri: str) -> None:
-    """Mark runs as failed whose process was killed, so that none seems to go on for ever."""
+def _prepared(uri: str) -> str:
+    """Return the page to open, after marking runs as failed whose process was killed."""
     from linerefine.tracking.mlflow import mark_abandoned  # mlflow: five seconds
     from linerefine.tracking.mlflow_client import open_client
+    from linerefine.tracking.views import newest_page
 
     try:
-        mark_abandoned(open_client(uri))
+        client = open_client(uri)
+        mark_abandoned(client)
+        return newest_page(client)
     except RunError as error:
         log.warning("%s", error)
+        return "#/experiments"
 
 
 def _command(uri: str, host: str, port: int) -> list[str]:

@@ -15,6 +15,7 @@ import torch
 from linerefine.checkup import hardware, places, software
 from linerefine.checkup.findings import Finding, examine
 from linerefine.cli import main
+from linerefine.machine import install_command
 from linerefine.registry import Registry
 from linerefine.tracking.store import sqlite_uri
 
@@ -123,14 +124,14 @@ def test_a_required_package_is_broken_and_an_extra_only_absent(monkeypatch):
     monkeypatch.setattr(metadata, "version", lacking)
     found = list(software.versions())
     assert named(found, "mlflow") == Finding(
-        "versions", "mlflow", "not installed", "broken", "pip install 'linerefine'"
+        "versions", "mlflow", "not installed", "broken", install_command("'linerefine'")
     )
     assert named(found, "openvino") == Finding(
         "versions",
         "openvino",
         "not installed; comes with [openvino]",
         "absent",
-        "pip install 'linerefine[openvino]'",
+        install_command("'linerefine[openvino]'"),
     )
     assert named(found, "torch").says == version("torch")
 
@@ -146,7 +147,7 @@ def test_a_back_end_that_cannot_run_comes_with_reason_and_command(monkeypatch):
         "onnxruntime",
         "onnxruntime is not installed",
         "absent",
-        "pip install 'linerefine[onnx]'",
+        install_command("'linerefine[onnx]'"),
     )
     assert named(found, "cuda_graph").state == "absent"
     assert named(found, "eager").state == "ok"

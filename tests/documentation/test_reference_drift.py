@@ -182,6 +182,32 @@ def test_every_command_and_option_stands_on_its_page(path: str) -> None:
 SHELL = re.compile(r"^```(?:sh|console|\{run\})\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+def test_angle_brackets_of_help_are_shown() -> None:
+    words = linerefine_docs.cli_page() + linerefine_docs.configuration_page()
+    plain = re.sub(r"(`+).*?\1", "", words, flags=re.DOTALL)  # code may hold anything
+    assert r"runs/\<time>-\<experiment>" in plain
+    assert not re.findall(r"(?<!\\)<\w+>", plain)
+
+
+PROGRAMS = {"cat", "cp", "linerefine", "ls", "mkdir", "mv", "python", "rm", "uv"}
+"""What a reader has who did as the first tutorial says."""
+
+
+def test_tutorials_type_only_programs_that_a_reader_has() -> None:
+    for page in sorted((DOCS / "tutorial").glob("*.md")):
+        had = set(PROGRAMS)
+        for kind, body in re.findall(
+            r"^```(\{run\}|sh)\n(.*?)^```",
+            page.read_text(encoding="utf-8"),
+            re.DOTALL | re.MULTILINE,
+        ):
+            had |= set(re.findall(r"uv pip install (\w+)", body))
+            for line in re.sub(r'"\n.*?"', "", body, flags=re.DOTALL).splitlines():
+                is_command = re.match(r"[a-z]\w*(?= )", line)
+                if kind == "{run}" and is_command:
+                    assert is_command[0] in had, f"{page.name}: {line}"
+
+
 def test_pages_name_only_commands_and_options_that_exist() -> None:
     wrong = []
     for page in [*PAGES, ROOT / "README.md"]:

@@ -73,7 +73,7 @@ def test_a_backend_that_is_gone_is_an_error_with_the_remedy(run, segmenter, monk
     run.folder.write_json(FILE, content)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     message = (
-        r"back-end 'openvino' cannot be used: openvino is not installed; run pip install "
+        r"back-end 'openvino' cannot be used: openvino is not installed; run (uv )?pip install "
         r"'linerefine\[openvino\]'\. segmenter\.network was run on it before in this run\. .*"
         r"delete .*backends\.json\."
     )

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tomli_w
 import torch
 
 from linerefine.config import RefinerConfig
+from linerefine.configure import resolve
 from linerefine.errors import ConfigError, DataError, DeviceError, RunError
 from linerefine.events import (
     EpochFinished,
@@ -24,6 +26,7 @@ from linerefine.events import (
     SessionsPlanned,
 )
 from linerefine.experiment.folder import RunFolder
+from linerefine.registry import Registry
 from linerefine.report import RunResult
 from linerefine.testing import DrawnLoader
 from linerefine.types import Progress
@@ -181,6 +184,32 @@ def test_resuming_with_other_settings_names_them(
     training = CONFIG.training.model_copy(update={"learning_rate": 0.1})
     with pytest.raises(ConfigError, match=r"other settings: seed, training\.learning_rate"):
         run(finished[0].output, resume=True, seed=7, training=training)
+
+
+def test_an_option_younger_than_the_folder_has_its_default(tmp_path: Path) -> None:
+    registry = Registry.discover()
+    folder, config = RunFolder(tmp_path), resolve(registry, "folder", data_root=tmp_path / "data")
+    folder.create(config)
+    begun = tomllib.loads(folder.config.read_text())
+    assert begun["simulator"]["options"].pop("half_width") == 3.5
+    folder.config.write_text(tomli_w.dumps(begun))
+    folder.check(config, registry, resume=True)
+    wider = resolve(
+        registry, "folder", data_root=tmp_path / "data", sets=["simulator.options.half_width=5"]
+    )
+    with pytest.raises(ConfigError, match=r"other settings: simulator\.options\.half_width\."):
+        folder.check(wider, registry, resume=True)
+
+
+def test_an_option_that_is_gone_is_named(tmp_path: Path) -> None:
+    registry = Registry.discover()
+    folder, config = RunFolder(tmp_path), resolve(registry, "folder", data_root=tmp_path / "data")
+    folder.create(config)
+    begun = tomllib.loads(folder.config.read_text())
+    begun["simulator"]["options"]["colour"] = "red"
+    folder.config.write_text(tomli_w.dumps(begun))
+    with pytest.raises(ConfigError, match=r"other settings: simulator\.options\.colour\."):
+        folder.check(config, registry, resume=True)
 
 
 def test_cuda_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

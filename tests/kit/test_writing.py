@@ -21,6 +21,7 @@ from linerefine.errors import ConfigError, DataError
 from linerefine.kit.checking import check_plugin
 from linerefine.kit.names import LONGEST, distribution_of, name_mistakes, package_of
 from linerefine.kit.writing import OFFERS, core_requirement, write_plugin
+from linerefine.machine import install_command
 from linerefine.registry import Registry
 
 from .conftest import record_of
@@ -139,7 +140,7 @@ def test_the_readme_names_every_file_and_three_commands(tmp_path):
     modules = {p.relative_to(project).as_posix() for p in project.rglob("*.py")}
     assert named == modules - {"linerefine_leaf_veins/__init__.py"}
     assert re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)[0].splitlines() == [
-        "pip install -e .",
+        "uv pip install -e . pytest",
         "linerefine plugins check leaf_veins",
         "linerefine run leaf_veins --profile quick",
     ]
@@ -377,7 +378,7 @@ class TestCommand:
             "  pyproject.toml",
             "  tests/test_contract.py",
             f"Wrote {folder} (offers loader, experiment). Next:",
-            f"  pip install -e {folder}",
+            "  " + install_command(f"-e {folder}"),
             "  linerefine plugins check leaf_veins",
             "  linerefine run leaf_veins --profile quick",
         ]
@@ -387,13 +388,14 @@ class TestCommand:
         page = Path(__file__).parents[2] / "docs" / "how-to" / "new-plugin.md"
         block = re.findall(r"```text\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[0]
         done = cli("new-plugin", "leaf_veins")
-        assert done.out.replace(f"{Path.cwd()}{os.sep}", "") == block
+        said = done.out.replace(f"{Path.cwd()}{os.sep}", "")
+        assert said.replace(install_command(""), "uv pip install ") == block
 
     def test_what_it_offers_and_where_may_be_chosen(self, cli):
         done = cli("new-plugin", "smear", "--with", "metric, simulator", "--output", "a b/c")
         assert done.out.splitlines()[-3:] == [
             f"Wrote {Path.cwd() / 'a b' / 'c'} (offers simulator, metric). Next:",
-            f"  pip install -e '{Path.cwd() / 'a b' / 'c'}'",
+            "  " + install_command(f"-e '{Path.cwd() / 'a b' / 'c'}'"),
             "  linerefine plugins check smear",
         ]
         assert (done.code, done.err) == (0, "")

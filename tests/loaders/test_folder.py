@@ -371,7 +371,7 @@ def test_the_split_is_by_name_without_a_file_and_said(layout, caplog):
         loader.names("train")
     said = "split by sorted name, 60/20/20 %: 6 train, 2 val, 2 test"
     assert [record.getMessage() for record in caplog.records] == [said]
-    assert loader.notes() == {"data": "real", "split": "by sorted name, 60/20/20 %"}
+    assert loader.notes() == {"split": "by sorted name, 60/20/20 %"}
 
 
 def test_the_split_file_of_the_options_goes_first(layout):

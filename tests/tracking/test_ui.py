@@ -32,7 +32,7 @@ from linerefine.tracking import ui
 code = open(sys.argv[3]).read()
 if code:
     ui._command = lambda uri, host, port: [sys.executable, "-c", code, str(port)]
-    ui._tidy = lambda uri: None
+    ui._prepared = lambda uri: "#/experiments"
 ui.serve(sys.argv[1], port=int(sys.argv[2]), announce=lambda text: print(text, flush=True))
 """
 
@@ -95,7 +95,7 @@ def test_ctrl_c_ends_the_server_and_nothing_else_is_said(store, port, number, tm
 def test_a_server_that_ends_by_itself_is_reported_with_its_last_words(store, port, monkeypatch):
     code = "import sys; sys.exit('no such luck')"
     monkeypatch.setattr(ui, "_command", lambda *_: [sys.executable, "-c", code])
-    monkeypatch.setattr(ui, "_tidy", lambda _: None)
+    monkeypatch.setattr(ui, "_prepared", lambda _: "#/experiments")
     said = []
     with pytest.raises(RunError, match=r"ended by itself \(exit code 1\): no such luck"):
         ui.serve(store, port=port, announce=said.append)
@@ -105,7 +105,7 @@ def test_a_server_that_ends_by_itself_is_reported_with_its_last_words(store, por
 def test_it_can_be_shown_from_another_thread(store, port, monkeypatch):
     code = SERVER.replace("serve_forever", "handle_request")
     monkeypatch.setattr(ui, "_command", lambda *_: [sys.executable, "-c", code, str(port)])
-    monkeypatch.setattr(ui, "_tidy", lambda _: None)
+    monkeypatch.setattr(ui, "_prepared", lambda _: "#/experiments")
     said, caught = [], []
 
     def run():

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from linerefine.machine import install_command
 from linerefine.models.backends.base import Backend, Calibration, Runner
 from linerefine.models.backends.native import cpu_only, precision_obstacle
 from linerefine.models.backends.quantising import quantised
@@ -103,7 +104,8 @@ def absent(modules: tuple[str, ...], extra: str) -> str | None:
     """Return which package of an extra is missing and how to get it; None if none is."""
     for name in modules:
         if importlib.util.find_spec(name) is None:
-            return f"{name} is not installed; run pip install 'linerefine[{extra}]'"
+            remedy = install_command(f"'linerefine[{extra}]'")
+            return f"{name} is not installed; run {remedy}"
     return None
 
 

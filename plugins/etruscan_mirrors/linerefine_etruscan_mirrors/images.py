@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from linerefine.cache import atomic_write
 from linerefine.errors import DataError
+from linerefine.machine import install_command
 from linerefine.types import Mask
 
 if TYPE_CHECKING:
@@ -243,7 +244,8 @@ def _open_tiff(path: Path) -> Iterator[tifffile.TiffPage]:
         raise DataError(msg) from error
     except (ValueError, IndexError, KeyError, zlib.error, struct.error, RuntimeError) as error:
         if "imagecodecs" in str(error):  # tifffile's word for a decoder that it lacks
-            msg = f"{path} cannot be decoded: {error}. Install it: pip install imagecodecs."
+            remedy = install_command("imagecodecs")
+            msg = f"{path} cannot be decoded: {error}. Install it: {remedy}."
             raise DataError(msg) from error
         msg = f"{path} is damaged, truncated or no TIFF ({error}). Copy it again from its source."
         raise DataError(msg) from error

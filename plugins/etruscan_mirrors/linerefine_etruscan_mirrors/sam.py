@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linerefine.errors import ConfigError
+from linerefine.machine import install_command
 from linerefine.types import Mask
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ CACHED_WEIGHTS = ("facebook/sam-vit-huge", "facebook/sam-vit-large", "facebook/s
 """Looked for in the local Hugging Face cache, best first, when no weights are named."""
 
 WEIGHTS_FILE = "model.safetensors"
-INSTALL = "Install it: pip install 'linerefine[sam]'."
+INSTALL = f"Install it: {install_command(repr('linerefine[sam]'))}."
 
 # SAM's own input normalisation (Kirillov et al. 2023), in grey levels.
 MEAN = (123.675, 116.28, 103.53)

@@ -145,7 +145,7 @@ def test_a_missing_engine_is_named_with_the_command_that_installs_it(
     )
     message = (
         rf"back-end '{name}' cannot be used: {module} is not installed; "
-        rf"run pip install 'linerefine\[{extra}\]'\."
+        rf"run (uv )?pip install 'linerefine\[{extra}\]'\."
     )
     with pytest.raises(DeviceError, match=message):
         usable_backend(name, CPU)
