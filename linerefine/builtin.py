@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from linerefine.config import QUICK, Component, ExperimentConfig, Options
-from linerefine.hooks import Entry, Experiment, Study, hookimpl
+from linerefine.hooks import Entry, Experiment, Study, Variant, hookimpl
 
 if TYPE_CHECKING:
     from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
@@ -30,6 +30,20 @@ __all__ = [
     "linerefine_simulators",
     "linerefine_studies",
 ]
+
+
+INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
+    "feedback": {"options": {"feedback": False}},
+    "hold": {"options": {"hold": False}},
+    "reach": {"options": {"reach": None}},
+    "gate": {"options": {"gate": False}},
+    "judged_proposal": {"options": {"judge_proposal": False}},
+    "beginning": {"options": {"begin": "random"}},
+    "rounds": {"training": {"rounds": 1}},
+    "changes": {"training": {"judge": "answers"}},
+    "keep": {"training": {"keep": 0.0}},
+}
+"""What makes the refiner ``anchored``, by what it is without it."""
 
 
 @hookimpl
@@ -66,7 +80,8 @@ def linerefine_refiners() -> Iterator[Entry[Refiner]]:
     summary = "a network that mends its own answer and never sees strokes"
     yield Entry("iternet", summary, _iternet, options.IterNetOptions)
     summary = "adds to its last answer, near the new stroke only, and holds every stroke"
-    yield Entry("anchored", summary, _anchored, options.AnchoredOptions)
+    session = {"rounds": 4, "judge": "changes", "loss": "bce", "keep": 1.0}
+    yield Entry("anchored", summary, _anchored, options.AnchoredOptions, training=session)
     yield Entry("manual", "strokes pasted on the first prediction: the baseline", _manual)
 
 
@@ -115,6 +130,23 @@ def linerefine_studies() -> Iterator[Study]:
         source="no paper: your own images",
         experiment="folder",
         views=("patches", "sessions", "gain", "workload", "extremes", "training"),
+    )
+    yield Study(
+        name="ingredients",
+        summary="the refiner anchored, whole and with one ingredient taken away at a time",
+        source="no paper: what each part of a refiner is worth",
+        experiment="folder",
+        views=("sessions", "gain", "extremes", "training"),
+        variants=(
+            Variant("unet", {"name": "unet"}),
+            Variant("whole", {"name": "anchored"}),
+            *(
+                Variant(f"no_{name}", {"name": "anchored", **changes})
+                for name, changes in INGREDIENTS.items()
+            ),
+        ),
+        protocols=("independent",),
+        caveats="One training each: repeat it with --seed 1, 2 and so on before a row is believed.",
     )
 
 

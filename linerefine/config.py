@@ -168,6 +168,7 @@ class TrainingConfig(Options):
     loss: Literal[
         "dice",
         "dice_bce",
+        "bce",
         "generalised_dice",
         "generalised_dice_bce",
         "tversky",
@@ -177,8 +178,7 @@ class TrainingConfig(Options):
         "soft_cldice_bce",
     ] = Field(
         "dice",
-        description="'dice' as the authors; '..._bce' adds mean cross-entropy; 'soft_cldice' is "
-        "the mean of 'dice' and 'cldice', which cannot train from scratch alone.",
+        description="'dice' as the authors; '..._bce' adds cross-entropy; 'cldice' needs others.",
     )
     gradient_clip: float = Field(2.0, gt=0, description="Largest gradient norm.")
     max_epochs: int = Field(1000, ge=1, description="Most epochs of each network.")
@@ -204,10 +204,10 @@ class TrainingConfig(Options):
         1, ge=1, description="Most strokes drawn on a training patch; the paper draws one."
     )
     rounds: int = Field(
-        1,
-        ge=1,
-        description="Most rounds of strokes per training step of a refiner; from the second on "
-        "strokes are drawn on its own last answer, which is fed back to it.",
+        1, ge=1, description="Most rounds of strokes per step, drawn on the refiner's own answers."
+    )
+    judge: Literal["answers", "changes"] = Field(
+        "answers", description="What a refiner's loss sees; changes: mistakes that strokes touch."
     )
     keep: float = Field(
         0.0, ge=0, description="Weight in a refiner's loss of pixels that were right before."

@@ -78,6 +78,10 @@ class Entry(Generic[T]):
     is_additive : bool
         Of a metric the same as `linerefine.interfaces.Metric.is_additive`,
         known before it is made; means nothing for other components.
+    training : nested mapping
+        Of a refiner the settings, as under ``training``, that it is meant to be
+        trained with. They hold where its own ``training`` table says nothing;
+        means nothing for other components.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Entry(Generic[T]):
     factory: Callable[..., T]
     options: type[Options] = Options
     is_additive: bool = True
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class TestDiscovery:
                 "pfm",
             ),
             "experiments": ("folder",),
-            "studies": ("comparison",),
+            "studies": ("comparison", "ingredients"),
         }
 
     def test_an_installed_plugin_is_found(self, install):

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from linerefine.config import ExperimentConfig, TrainingConfig
+from linerefine.config import ExperimentConfig, TrainingConfig, merged
 from linerefine.configure.encoders import with_encoder_of_run
 from linerefine.configure.files import plain
 from linerefine.configure.layers import Layers
@@ -72,7 +72,9 @@ def checked(layers: Layers, registry: Registry, findings: Findings) -> Experimen
     for where, part in _components(settings):
         options = _complete_options(where, part, layers, registry, findings)
         complete = _with(complete, (*where, "options"), options)
-    _check_training(settings, layers, findings)
+        if _is_refiner(where):
+            complete = _with(complete, (*where, "training"), _own_training(part, registry))
+    _check_training(complete, layers, findings)
     _check_names_differ(settings, layers, findings)
     _check_labels_and_weights(settings, layers, findings)
     _check_steering(settings, layers, registry, findings)
@@ -153,6 +155,16 @@ def _complete_options(
         mistakes = mistakes_in(error, entry.options, given, (*where, "options"))
         findings.lines += [_line(mistake, layers) for mistake in mistakes]
         return given
+
+
+def _own_training(part: Mapping[str, Any], registry: Registry) -> Any:  # noqa: ANN401 - as given
+    """Return a refiner's own settings of its training over those it is meant to be trained with."""
+    own = part.get("training", {})
+    try:
+        meant = registry.entry("refiner", part["name"]).training
+    except LineRefineError:
+        return own  # noted where its options were
+    return merged(meant, own) if isinstance(own, dict) else own
 
 
 def _kind(where: Where) -> Kind:

@@ -155,6 +155,7 @@ def trained_refiner(
     refiner.to(bench.device)
     if not refiner.is_trainable:
         return refiner.eval()
+    refiner.begin_from(segmenter)
     fit_refiner(
         refiner,
         segmenter,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from linerefine.config import NetworkConfig
-from linerefine.models.segmenter import build_network
+from linerefine.errors import ConfigError
+from linerefine.models.segmenter import Segmenter, build_network
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.refiners.options import AnchoredOptions
 
@@ -24,6 +25,15 @@ CLOSE = 1.0
 
 PROMPT_CHANNELS = 5
 """First prediction, answer before, add hints, erase hints, what is new."""
+
+CELL = 4
+"""Pixels of the squares that the window around new strokes is made of."""
+
+FINE = 16
+"""Channels at full resolution: of what the image says, and of what is made of it."""
+
+Features: TypeAlias = tuple[Tensor, Tensor]
+"""What the image says: shapes (B, FINE, H, W) and (B, width, H / 2, W / 2)."""
 
 
 class Change(NamedTuple):
@@ -54,11 +64,15 @@ class Anchored(Refiner):
 
     Notes
     -----
-    ``answer = previous + influence * (proposal - previous)``, and where a
-    stroke lies the answer is what the stroke says. ``influence`` is a gate the
-    network computes, times a window around what is *new*: strokes that the
-    answer before does not hold yet. So what was right far away stays, bit for
-    bit, and what is near changes only where the network says so.
+    ``answer = previous + influence * (proposal - previous)``, in probabilities,
+    and where a stroke lies the answer is what the stroke says. ``influence`` is
+    a gate the network computes, times a window around what is *new*: strokes
+    that the answer before does not hold yet. So what was right far away stays,
+    bit for bit, and what is near changes only where the network says so.
+
+    Probabilities, not logits, are mixed: a pixel that is wrong and sure of it
+    has no gradient in its logit, and a gate that mixed logits would hardly
+    learn to overrule it.
 
     `encode` runs the image branch, a whole encoder-decoder; `refine` the
     prompt branch alone, which works at half resolution and is several times
@@ -72,37 +86,87 @@ class Anchored(Refiner):
         super().__init__()
         self.options = options = options or AnchoredOptions()
         network = options.network or NetworkConfig()
-        self.network = build_network(network, channels, outputs=options.features)
-        self.branch = _PromptBranch(options.features + PROMPT_CHANNELS, options.width)
+        self.network = build_network(network, channels, outputs=FINE)
+        self.coarse = nn.Conv2d(FINE, options.width, 4, stride=2, padding=1, bias=False)
+        self.branch = _PromptBranch(options.width)
 
-    def encode(self, image: Tensor) -> Tensor:
-        """Return the image's features, shape (B, features, H, W)."""
-        features: Tensor = self.network(image)
-        return features
+    def begin_from(self, segmenter: Segmenter) -> None:
+        """Let the image branch begin as the first-prediction network, but for its last layer.
 
-    def refine(self, features: Tensor, prompt: Prompt) -> Tensor:
+        Raises
+        ------
+        ConfigError
+            If the two networks differ; ``begin = "random"`` needs no likeness.
+        """
+        if self.options.begin == "random":
+            return
+        own, learnt = self.network.state_dict(), segmenter.network.state_dict()
+        head = {name for name in own if name.startswith("body.segmentation_head.")}
+        alike = {name: learnt[name] for name in own.keys() - head if name in learnt}
+        if len(alike) < len(own) - len(head) or any(
+            own[name].shape != tensor.shape for name, tensor in alike.items()
+        ):
+            msg = (
+                "the image branch of refiner anchored is another network than the segmenter, so "
+                "it cannot begin as one; leave out refiners.anchored.options.network, or set "
+                "refiners.anchored.options.begin=random."
+            )
+            raise ConfigError(msg)
+        self.network.load_state_dict(alike, strict=False)
+
+    def encode(self, image: Tensor) -> Features:
+        """Return what the image says at full and at half resolution."""
+        fine: Tensor = self.network(image)
+        return fine, self.coarse(fine)
+
+    def refine(self, features: Features, prompt: Prompt) -> Tensor:
         """Return refined logits, shape (B, 1, H, W)."""
-        before, change = self._before(prompt), self.change(features, prompt)
-        answer = before + change.influence * (change.proposal - before)
-        if not self.options.hold:
-            return answer
-        return torch.where(prompt.hints != 0, HELD * prompt.hints, answer)
+        return self._held(self._answer(prompt, self.change(features, prompt)), prompt)
 
-    def change(self, features: Tensor, prompt: Prompt) -> Change:
+    def answers(self, features: Features, prompt: Prompt) -> list[Tensor]:
+        """Return the proposal within reach, as if the gate were open, and the answer.
+
+        The proposal is judged for itself: behind a closed gate it would learn nothing.
+        """
+        change = self.change(features, prompt)
+        answer = self._held(self._answer(prompt, change), prompt)
+        if not (self.options.gate and self.options.judge_proposal):
+            return [answer]
+        within = change.influence > 0
+        proposed = torch.where(within, change.proposal, self._before(prompt))
+        return [self._held(proposed, prompt), answer]
+
+    def change(self, features: Features, prompt: Prompt) -> Change:
         """Return what the new strokes do to the answer before: proposal and influence."""
         before = self._before(prompt)
         new = _news(prompt.hints, before)
-        shown = (features, prompt.initial / HELD, before / HELD, *_halves(prompt.hints), new)
-        proposal, gate = self.branch(torch.cat(shown, dim=1)).chunk(2, dim=1)
+        shown = (prompt.initial / HELD, before / HELD, *_halves(prompt.hints), new)
+        proposal, gate = self.branch(features, torch.cat(shown, dim=1)).chunk(2, dim=1)
         influence = gate.sigmoid() if self.options.gate else torch.ones_like(gate)
         if self.options.reach is not None:
             influence = influence * _around(new.abs(), self.options.reach)
         return Change(proposal, influence)
 
+    def _answer(self, prompt: Prompt, change: Change) -> Tensor:
+        before = self._before(prompt)
+        moved = _mixed(before, change.proposal, change.influence)
+        return torch.where(change.influence > 0, moved, before)
+
+    def _held(self, answer: Tensor, prompt: Prompt) -> Tensor:
+        if not self.options.hold:
+            return answer
+        return torch.where(prompt.hints != 0, HELD * prompt.hints, answer)
+
     def _before(self, prompt: Prompt) -> Tensor:
         if prompt.previous is None or not self.options.feedback:
             return prompt.initial
         return prompt.previous
+
+
+def _mixed(before: Tensor, proposal: Tensor, influence: Tensor) -> Tensor:
+    """Return the logits of two predictions' probabilities, mixed; in [-HELD, HELD]."""
+    chance = torch.lerp(before.float().sigmoid(), proposal.float().sigmoid(), influence.float())
+    return chance.logit().clamp(-HELD, HELD)
 
 
 def _news(hints: Tensor, before: Tensor) -> Tensor:
@@ -118,31 +182,33 @@ def _halves(hints: Tensor) -> tuple[Tensor, Tensor]:
 def _around(marked: Tensor, reach: int) -> Tensor:
     """Return a window that is 1 near marked pixels and falls to 0 at `reach`, shape as given.
 
-    Squares instead of discs: their maxima can be taken along rows, then along columns.
+    Made of squares of CELL pixels, then smoothed: at full resolution it would
+    cost as much as the network.
     """
-    half = max(reach // 2, 1)
-    edge, pad = 2 * (reach - half) + 1, reach - half
-    near = _largest(marked, half)
-    for shape, padding in (((edge, 1), (pad, 0)), ((1, edge), (0, pad))):
-        near = functional.avg_pool2d(
-            near, shape, stride=1, padding=padding, count_include_pad=False
-        )
-    return near
-
-
-def _largest(marked: Tensor, radius: int) -> Tensor:
-    edge = 2 * radius + 1
-    along = functional.max_pool2d(marked, (edge, 1), stride=1, padding=(radius, 0))
-    return functional.max_pool2d(along, (1, edge), stride=1, padding=(0, radius))
+    cells = max((reach - 2 * CELL) // CELL, 2)
+    flat = cells // 2 + 1
+    near = functional.max_pool2d(marked, CELL)
+    near = functional.max_pool2d(near, 2 * flat + 1, stride=1, padding=flat)
+    slope = cells - flat
+    near = functional.avg_pool2d(
+        near, 2 * slope + 1, stride=1, padding=slope, count_include_pad=False
+    )
+    return functional.interpolate(near, scale_factor=CELL, mode="bilinear")
 
 
 class _PromptBranch(nn.Module):
-    """Half resolution and three levels below it, (B, C, H, W) to (B, 2, H, W)."""
+    """Half resolution and three levels below it; what the image says is added, not looked at again.
 
-    def __init__(self, channels: int, width: int) -> None:
+    A convolution over image and prompt together is the sum of one over each,
+    so the image's summand is computed once per place.
+    """
+
+    def __init__(self, width: int) -> None:
         super().__init__()
         widths = (width, width * 2, width * 2, width * 2)
-        self.begin = _convolution(channels, width, stride=2)
+        self.fine = nn.Conv2d(PROMPT_CHANNELS, FINE, 3, padding=1, bias=False)
+        self.coarse = nn.Conv2d(PROMPT_CHANNELS, width, 4, stride=2, padding=1, bias=False)
+        self.begin, self.end = _normalised(width), _normalised(FINE)
         self.down = nn.ModuleList(
             _convolution(above, below, stride=2) for above, below in itertools.pairwise(widths)
         )
@@ -150,17 +216,20 @@ class _PromptBranch(nn.Module):
             _convolution(above + below, above)
             for above, below in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
-        self.last = _convolution(channels + width, 16)
-        self.head = nn.Conv2d(16, 2, 1)
+        self.narrow = nn.Conv2d(width, FINE, 1, bias=False)
+        self.head = nn.Conv2d(FINE, 2, 1)
 
-    def forward(self, seen: Tensor) -> Tensor:
-        levels: list[Tensor] = [self.begin(seen)]
+    def forward(self, features: Features, shown: Tensor) -> Tensor:
+        """Return proposal and gate, shape (B, 2, H, W), before the gate's sigmoid."""
+        fine, coarse = features
+        levels: list[Tensor] = [self.begin(coarse + self.coarse(shown))]
         for layer in self.down:
             levels.append(layer(levels[-1]))
         result = levels.pop()
         for layer in self.up:
             result = layer(torch.cat((levels.pop(), _twice(result)), dim=1))
-        answer: Tensor = self.head(self.last(torch.cat((seen, _twice(result)), dim=1)))
+        seen = fine + self.fine(shown) + _twice(self.narrow(result))
+        answer: Tensor = self.head(self.end(seen))
         return answer
 
 
@@ -169,8 +238,9 @@ def _twice(features: Tensor) -> Tensor:
 
 
 def _convolution(channels: int, width: int, *, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-    )
+    convolution = nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(convolution, *_normalised(width))
+
+
+def _normalised(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))

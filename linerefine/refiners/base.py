@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from linerefine.models.segmenter import Segmenter
     from linerefine.refiners.serving import ServedRefiner
 
 __all__ = ["Prompt", "Refiner"]
@@ -86,6 +87,17 @@ class Refiner(nn.Module, ABC):
             Logits; the last are what `refine` returns.
         """
         return [self.refine(features, prompt)]
+
+    def begin_from(self, segmenter: Segmenter) -> None:
+        """Take over what the first-prediction network has learnt; called once, before training.
+
+        By default nothing: the weights are those the refiner was built with.
+
+        Parameters
+        ----------
+        segmenter : Segmenter
+            Not to be changed.
+        """
 
     def forward(self, image: Tensor, prompt: Prompt) -> Tensor:
         """Return ``refine(encode(image), prompt)``."""

@@ -99,7 +99,6 @@ class AnchoredOptions(Options):
     network: NetworkConfig | None = Field(
         None, description="Of the image branch; settings left out are those of segmenter.network."
     )
-    features: int = Field(16, ge=1, description="Channels that the image branch hands over.")
     width: int = Field(24, ge=8, multiple_of=8, description="Channels of the prompt branch.")
     feedback: bool = Field(
         True,
@@ -111,11 +110,20 @@ class AnchoredOptions(Options):
     )
     reach: int | None = Field(
         48,
-        ge=1,
+        ge=16,
         description="How far from a new stroke anything may change, pixels; None: everywhere.",
     )
     gate: bool = Field(
         True,
         description="Whether the network says, pixel by pixel, how far a stroke's influence "
         "reaches.",
+    )
+    begin: Literal["segmenter", "random"] = Field(
+        "segmenter",
+        description="Weights of the image branch before training: those of the first-prediction "
+        "network, or random ones.",
+    )
+    judge_proposal: bool = Field(
+        True,
+        description="Whether training judges what the network proposes, too, not the answer alone.",
     )

@@ -229,6 +229,7 @@ def _with_cross_entropy(loss: Loss) -> Loss:
 LOSSES: dict[str, Loss] = {
     "dice": dice_loss,
     "dice_bce": dice_bce_loss,
+    "bce": cross_entropy,
     "generalised_dice": generalised_dice_loss,
     "generalised_dice_bce": _with_cross_entropy(generalised_dice_loss),
     "tversky": tversky_loss,

@@ -20,6 +20,7 @@ from linerefine.refiners.base import Prompt, Refiner
 from linerefine.training.data import Batch, ValidationPatches
 from linerefine.training.distributed import ALONE, Group
 from linerefine.training.feeding import Ahead, Course, Host, batch_masks
+from linerefine.training.judging import changes
 from linerefine.training.losses import LOSSES, Loss, cross_entropy
 from linerefine.training.patches import (
     PatchTrials,
@@ -179,10 +180,16 @@ class RefinerTask(Task):
 
     def _judged(self, answer: Tensor, prompt: Prompt, batch: Batch) -> Tensor:
         """Return the loss of one answer; what was right before counts once more to be kept."""
-        loss = self._pooled(self._loss, answer, batch)
+        before = prompt.initial if prompt.previous is None else prompt.previous
+        if self._config.judge == "changes":
+            change, wanted, counted = changes(
+                answer, before, prompt.hints, batch.lines, batch.roi, self._cut
+            )
+            loss = self._pooled(self._loss, change, batch._replace(lines=wanted, roi=counted))
+        else:
+            loss = self._pooled(self._loss, answer, batch)
         if self._config.keep == 0:
             return loss
-        before = prompt.initial if prompt.previous is None else prompt.previous
         was_right = (before > self._cut) == batch.lines.bool()
         kept = batch._replace(roi=batch.roi.bool() & was_right)
         return loss + self._config.keep * self._pooled(cross_entropy, answer, kept)

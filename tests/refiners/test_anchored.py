@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from linerefine.config import NetworkConfig
+from linerefine.errors import ConfigError
+from linerefine.models.segmenter import Segmenter, build_network
 from linerefine.refiners.anchored import HELD, Anchored
 from linerefine.refiners.base import Prompt
 from linerefine.refiners.options import AnchoredOptions
@@ -20,7 +22,7 @@ EDGE = 128
 def anchored(**options) -> Anchored:
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        settings = {"network": TINY, "width": 8, "features": 4, "reach": 20} | options
+        settings = {"network": TINY, "width": 8, "reach": 20} | options
         return Anchored(AnchoredOptions(**settings), channels=2).eval()
 
 
@@ -59,7 +61,7 @@ def test_strokes_are_held_in_the_logits_themselves(image, initial):
     assert torch.equal(answer[hints == 0], loose[hints == 0])
 
 
-@pytest.mark.parametrize("reach", [8, 20, 45])
+@pytest.mark.parametrize("reach", [16, 20, 45])
 def test_nothing_changes_beyond_the_reach_and_something_does_within(image, initial, reach):
     with torch.no_grad():
         answer = anchored(reach=reach)(image, Prompt(initial, stroke(64), initial))
@@ -104,7 +106,9 @@ def test_the_answer_is_the_one_before_moved_as_far_as_the_influence_says(image, 
         proposal, influence = refiner.change(features, prompt)
         answer = refiner.refine(features, prompt)
     assert 0 <= influence.min() < influence.max() < 1
-    torch.testing.assert_close(answer, initial + influence * (proposal - initial))
+    chance, proposed = initial.sigmoid(), proposal.sigmoid()
+    torch.testing.assert_close(answer.sigmoid(), chance + influence * (proposed - chance))
+    assert torch.equal(answer[influence == 0], initial[influence == 0])
 
 
 def test_the_window_is_one_at_the_stroke_and_falls_to_nothing(image, initial):
@@ -115,6 +119,39 @@ def test_the_window_is_one_at_the_stroke_and_falls_to_nothing(image, initial):
     assert (along[:2] == 1).all()
     assert (along.diff() <= 0).all()
     assert along[math.ceil(21 + 1) :].max() == 0
+
+
+def test_the_proposal_is_judged_beside_the_answer(image, initial):
+    refiner, hints = anchored(), stroke(64)
+    prompt = Prompt(initial, hints, initial)
+    with torch.no_grad():
+        features = refiner.encode(image)
+        proposed, answer = refiner.answers(features, prompt)
+        change = refiner.change(features, prompt)
+        (alone,) = anchored(judge_proposal=False).answers(features, prompt)
+    free = (change.influence > 0) & (hints == 0)
+    assert torch.equal(proposed[free], change.proposal[free])
+    assert torch.equal(proposed[change.influence == 0], initial[change.influence == 0])
+    assert torch.equal(answer, alone)
+
+
+def test_the_image_branch_begins_as_the_first_prediction_network(image):
+    segmenter = Segmenter(build_network(TINY, 2))
+    begun, random = anchored(), anchored(begin="random")
+    before = {name: tensor.clone() for name, tensor in random.network.state_dict().items()}
+    for refiner in (begun, random):
+        refiner.begin_from(segmenter)
+    learnt, own = segmenter.network.state_dict(), begun.network.state_dict()
+    last = {name for name in own if "segmentation_head" in name}
+    assert 0 < len(last) < len(own)
+    assert all(torch.equal(own[name], learnt[name]) for name in own.keys() - last)
+    assert all(torch.equal(random.network.state_dict()[name], before[name]) for name in before)
+
+
+def test_another_network_than_the_segmenter_is_named():
+    other = TINY.model_copy(update={"decoder_channels": (24, 8, 8)})
+    with pytest.raises(ConfigError, match="begin=random"):
+        anchored().begin_from(Segmenter(build_network(other, 2)))
 
 
 def test_the_image_is_looked_at_once_per_place(image, initial, monkeypatch):

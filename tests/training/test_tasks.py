@@ -20,6 +20,7 @@ from linerefine.refiners.base import Prompt, Refiner
 from linerefine.simulators.longest import Longest
 from linerefine.training.data import TrainingPatches, ValidationPatches
 from linerefine.training.feeding import Course
+from linerefine.training.judging import changes
 from linerefine.training.loop import fit_refiner
 from linerefine.training.losses import dice_loss
 from linerefine.training.tasks import RefinerTask
@@ -394,3 +395,15 @@ def test_undoing_costs_what_was_right_once_more(task_of, batch, keep):
     )
     expected = dice_loss(call.answer, batch.lines, batch.roi) + keep * entropy
     torch.testing.assert_close(loss, expected)
+
+
+def test_a_loss_of_changes_sees_what_the_strokes_touch(task_of, batch):
+    refiner = seeded(Watched)
+    loss = task_of(refiner, loss="dice", judge="changes").loss(batch, 0, 0)
+    (call,) = refiner.calls
+    change, wanted, counted = changes(
+        call.answer, call.prompt.previous, call.prompt.hints, batch.lines, batch.roi, 0.0
+    )
+    assert wanted.any()
+    torch.testing.assert_close(loss, dice_loss(change, wanted, counted))
+    assert not torch.equal(loss, dice_loss(call.answer, batch.lines, batch.roi))

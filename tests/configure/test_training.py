@@ -1,0 +1,75 @@
+"""Refiners are trained as they are meant to be, unless their own table says otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from linerefine import builtin
+from linerefine.builtin import INGREDIENTS
+from linerefine.configure import dump_config, load_config, resolve
+from linerefine.errors import ConfigError
+from linerefine.hooks import Entry, hookimpl
+from linerefine.registry import Registry
+
+
+class Offering:
+    """A plugin with one refiner that is meant to be trained in some way."""
+
+    def __init__(self, **training):
+        self.training = training
+
+    @hookimpl
+    def linerefine_refiners(self):
+        yield Entry("patient", "waits", lambda options, channels: None, training=self.training)
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return Registry([builtin])
+
+
+def training(registry, *sets, refiner="anchored"):
+    config = resolve(registry, "folder", profile="quick", refiners=[refiner], sets=sets)
+    return config.training_of(config.refiners[0])
+
+
+def test_a_refiner_brings_how_it_is_meant_to_be_trained(registry):
+    assert (training(registry).rounds, training(registry).judge) == (4, "changes")
+    assert training(registry, refiner="unet").rounds == 1
+    assert training(registry, refiner="unet").judge == "answers"
+    assert training(registry, refiner="unet").batch_size == training(registry).batch_size
+
+
+def test_its_own_table_says_more_and_the_runs_less(registry):
+    own = training(registry, "refiners.anchored.training.rounds=2", "training.rounds=7")
+    assert (own.rounds, own.judge) == (2, "changes")
+    assert training(registry, "training.rounds=7").rounds == 4
+    assert training(registry, "training.max_epochs=9").max_epochs == 9
+
+
+def test_what_is_saved_is_what_was_run(registry, tmp_path):
+    config = resolve(registry, "folder", profile="quick", refiners=["anchored"])
+    path = tmp_path / "config.toml"
+    path.write_text(dump_config(config))
+    assert load_config(path) == config
+    assert config.refiners[0].training["judge"] == "changes"
+
+
+def test_a_plugin_that_means_nonsense_is_refused_in_words():
+    registry = Registry([builtin, Offering(rounds=0)])
+    with pytest.raises(ConfigError, match=r"refiners\.0\.training\.rounds"):
+        training(registry, refiner="patient")
+
+
+def test_each_ingredient_can_be_left_out_and_nothing_else_changes(registry):
+    study = registry.study("ingredients")
+    config = resolve(registry, "folder", study=study, protocol="independent", profile="quick")
+    by_label = {part.key: part for part in config.refiners}
+    assert set(by_label) == {"unet", "whole", "manual", *(f"no_{name}" for name in INGREDIENTS)}
+    whole = by_label["whole"]
+    for name in INGREDIENTS:
+        part = by_label[f"no_{name}"]
+        differ = [key for key in whole.options if part.options[key] != whole.options[key]]
+        own, full = config.training_of(part), config.training_of(whole)
+        differ += [key for key in type(own).model_fields if getattr(own, key) != getattr(full, key)]
+        assert len(differ) == 1, name
