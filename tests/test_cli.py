@@ -205,7 +205,7 @@ class TestPlugins:
             "refiners: anchored, deeplabv3plus, iternet, manual, pan, unet · "
             "metrics: betti0, betti1, centreline_distance, centreline_distance_95, centreline_f, "
             "cldice, dice, f_measure, iou, length_bias, path_similarity, pfm · "
-            "experiments: folder · studies: comparison",
+            "experiments: folder · studies: comparison, ingredients",
             "leaves      1.2      loaders: leaves · simulators: pen · refiners: pasted · "
             "metrics: area · experiments: leaves",
         ]
