@@ -27,6 +27,7 @@ PUBLIC_MODULES = {
     "linerefine.evaluation.summary",
     "linerefine.hooks",
     "linerefine.interfaces",
+    "linerefine.machine",
     "linerefine.report",
     "linerefine.samples",
     "linerefine.testing",
