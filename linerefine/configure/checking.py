@@ -68,10 +68,8 @@ def checked(layers: Layers, registry: Registry, findings: Findings) -> Experimen
         As `linerefine.configure.resolve`.
     """
     settings = layers.settings
-    complete = dict(settings)
+    complete = _with_options(layers, registry, findings)
     for where, part in _components(settings):
-        options = _complete_options(where, part, layers, registry, findings)
-        complete = _with(complete, (*where, "options"), options)
         if _is_refiner(where):
             complete = _with(complete, (*where, "training"), _own_training(part, registry))
     _check_training(complete, layers, findings)
@@ -102,11 +100,16 @@ def completed(config: ExperimentConfig, registry: Registry) -> ExperimentConfig:
         Knows components and their options.
     """
     layers = Layers(plain(config), "")
-    complete = layers.settings
+    return ExperimentConfig.model_validate(_with_options(layers, registry, Findings()))
+
+
+def _with_options(layers: Layers, registry: Registry, findings: Findings) -> Any:  # noqa: ANN401
+    """Return all settings, the options of every component with their defaults."""
+    complete = dict(layers.settings)
     for where, part in _components(layers.settings):
-        options = _complete_options(where, part, layers, registry, Findings())
+        options = _complete_options(where, part, layers, registry, findings)
         complete = _with(complete, (*where, "options"), options)
-    return ExperimentConfig.model_validate(complete)
+    return complete
 
 
 def _components(settings: Mapping[str, Any]) -> Iterator[tuple[Where, dict[str, Any]]]:

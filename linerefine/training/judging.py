@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["changes", "touched"]
+__all__ = ["Wanted", "touched", "wanted_changes"]
 
 TOUCH = 3
 """Pixels between a stroke and a mistake that it still touches: strokes are drawn by hand."""
@@ -39,39 +41,55 @@ def touched(mistakes: NDArray[np.bool_], strokes: NDArray[np.bool_]) -> NDArray[
     return found
 
 
-def changes(
-    answer: Tensor, before: Tensor, hints: Tensor, lines: Tensor, roi: Tensor, cut: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return an answer as a prediction of what should change, for any loss.
+class Wanted(NamedTuple):
+    """What strokes ask of an answer; the same for every answer to them.
 
     Parameters
     ----------
-    answer, before : Tensor, shape (B, 1, H, W)
-        Logits of the refiner's answer and of the one before.
+    was_line : Tensor of bool, shape (B, 1, H, W)
+        The answer before.
+    wanted : Tensor of bool, shape (B, 1, H, W)
+        Its mistakes that a stroke of their kind touches.
+    counted : Tensor of bool, shape (B, 1, H, W)
+        Those, and what was right. Other mistakes are nobody's business, and
+        under a stroke the person has decided.
+    """
+
+    was_line: Tensor
+    wanted: Tensor
+    counted: Tensor
+
+    def change(self, answer: Tensor, cut: float) -> Tensor:
+        """Return the log-odds that a pixel is not what it was, from an answer's logits.
+
+        Parameters
+        ----------
+        answer : Tensor, shape (B, 1, H, W)
+        cut : float
+            Logit above which a pixel is line.
+        """
+        return torch.where(self.was_line, cut - answer, answer - cut)
+
+
+def wanted_changes(before: Tensor, hints: Tensor, lines: Tensor, roi: Tensor, cut: float) -> Wanted:
+    """Return which pixels should change once strokes are drawn.
+
+    Parameters
+    ----------
+    before : Tensor, shape (B, 1, H, W)
+        Logits of the answer before.
     hints : Tensor, shape (B, 1, H, W)
         Strokes so far, in {-1, 0, +1}.
     lines, roi : Tensor of bool, shape (B, 1, H, W)
         Target, and pixels that count.
     cut : float
         Logit above which a pixel is line.
-
-    Returns
-    -------
-    change : Tensor, shape (B, 1, H, W)
-        Log-odds that a pixel is not what it was before.
-    wanted : Tensor of bool, shape (B, 1, H, W)
-        Mistakes of the answer before that a stroke of their kind touches.
-    counted : Tensor of bool, shape (B, 1, H, W)
-        Those, and what was right. Other mistakes are nobody's business, and
-        under a stroke the person has decided.
     """
     was_line, lines = before > cut, lines.bool()
-    missing, superfluous = lines & ~was_line, was_line & ~lines
-    marked = hints != 0
-    open_ = roi.bool() & ~marked
-    wanted = _touched(missing & open_, hints > 0) | _touched(superfluous & open_, hints < 0)
-    counted = open_ & (wanted | (was_line == lines))
-    return torch.where(was_line, cut - answer, answer - cut), wanted, counted
+    open_ = roi.bool() & (hints == 0)
+    missing, superfluous = lines & ~was_line & open_, was_line & ~lines & open_
+    wanted = _touched(missing, hints > 0) | _touched(superfluous, hints < 0)
+    return Wanted(was_line, wanted, open_ & (wanted | (was_line == lines)))
 
 
 def _touched(mistakes: Tensor, strokes: Tensor) -> Tensor:

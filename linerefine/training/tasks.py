@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ from linerefine.refiners.base import Prompt, Refiner
 from linerefine.training.data import Batch, ValidationPatches
 from linerefine.training.distributed import ALONE, Group
 from linerefine.training.feeding import Ahead, Course, Host, batch_masks
-from linerefine.training.judging import changes
+from linerefine.training.judging import wanted_changes
 from linerefine.training.losses import LOSSES, Loss, cross_entropy
 from linerefine.training.patches import (
     PatchTrials,
@@ -176,23 +176,27 @@ class RefinerTask(Task):
             prompt = self._first_prompt(batch, epoch, step)
         prompt = self._advanced(prompt, batch, epoch, step)
         answers = self._refiner.answers(self._refiner.encode(batch.image), prompt)
-        return torch.stack([self._judged(answer, prompt, batch) for answer in answers]).mean()
-
-    def _judged(self, answer: Tensor, prompt: Prompt, batch: Batch) -> Tensor:
-        """Return the loss of one answer; what was right before counts once more to be kept."""
         before = prompt.initial if prompt.previous is None else prompt.previous
-        if self._config.judge == "changes":
-            change, wanted, counted = changes(
-                answer, before, prompt.hints, batch.lines, batch.roi, self._cut
-            )
-            loss = self._pooled(self._loss, change, batch._replace(lines=wanted, roi=counted))
-        else:
-            loss = self._pooled(self._loss, answer, batch)
-        if self._config.keep == 0:
-            return loss
-        was_right = (before > self._cut) == batch.lines.bool()
-        kept = batch._replace(roi=batch.roi.bool() & was_right)
-        return loss + self._config.keep * self._pooled(cross_entropy, answer, kept)
+        losses = self._losses(answers, before, prompt.hints, batch)
+        if self._config.keep > 0:
+            was_right = (before > self._cut) == batch.lines.bool()
+            kept = batch._replace(roi=batch.roi.bool() & was_right)
+            undone = [self._pooled(cross_entropy, answer, kept) for answer in answers]
+            losses = [
+                one + self._config.keep * other for one, other in zip(losses, undone, strict=True)
+            ]
+        return torch.stack(losses).mean()
+
+    def _losses(
+        self, answers: Sequence[Tensor], before: Tensor, hints: Tensor, batch: Batch
+    ) -> list[Tensor]:
+        """Return the loss of each answer, or of what it changes."""
+        if self._config.judge == "answers":
+            return [self._pooled(self._loss, answer, batch) for answer in answers]
+        asked = wanted_changes(before, hints, batch.lines, batch.roi, self._cut)
+        part = batch._replace(lines=asked.wanted, roi=asked.counted)
+        changes = [asked.change(answer, self._cut) for answer in answers]
+        return [self._pooled(self._loss, change, part) for change in changes]
 
     def feed(self, batches: Iterator[Batch], course: Course) -> Generator[Batch, None, None]:
         """Yield the batches on the device, their strokes drawn meanwhile by other processes.

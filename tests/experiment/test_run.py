@@ -26,6 +26,8 @@ from linerefine.events import (
     SessionsPlanned,
 )
 from linerefine.experiment.folder import RunFolder
+from linerefine.models.segmenter import load_segmenter
+from linerefine.refiners.anchored import Anchored
 from linerefine.registry import Registry
 from linerefine.report import RunResult
 from linerefine.testing import DrawnLoader
@@ -210,6 +212,21 @@ def test_an_option_that_is_gone_is_named(tmp_path: Path) -> None:
     folder.config.write_text(tomli_w.dumps(begun))
     with pytest.raises(ConfigError, match=r"other settings: simulator\.options\.colour\."):
         folder.check(config, registry, resume=True)
+
+
+def test_a_refiner_may_begin_as_the_trained_segmenter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    monkeypatch.setattr(Anchored, "begin_from", lambda _, segmenter: begun.append(segmenter))
+    part = RefinerConfig(name="anchored", options=CONFIG.refiners[0].options)
+    sessions = CONFIG.evaluation.model_copy(update={"budget": 1, "repeats": 1, "patch_passes": 0})
+    done = run(tmp_path / "out", refiners=(part,), evaluation=sessions)
+    (segmenter,) = begun
+    stored = load_segmenter(done.output / "checkpoints" / "segmenter.safetensors")
+    own = segmenter.state_dict()
+    assert stored.state_dict().keys() == own.keys()
+    assert all(torch.equal(own[name], there) for name, there in stored.state_dict().items())
 
 
 def test_cuda_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

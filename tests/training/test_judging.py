@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from linerefine.training.judging import TOUCH, changes, touched
+from linerefine.training.judging import TOUCH, touched, wanted_changes
 
 MASKS = arrays(np.bool_, (12, 15))
 SQUARE = np.ones((3, 3), dtype=bool)
@@ -43,7 +43,7 @@ def case():
 def test_wanted_are_the_mistakes_that_a_stroke_of_their_kind_touches(case):
     lines, before, hints = case
     everywhere = torch.ones_like(lines)
-    _, wanted, counted = changes(before, before, hints, lines, everywhere, 0.0)
+    _, wanted, counted = wanted_changes(before, hints, lines, everywhere, 0.0)
     expected = torch.zeros_like(lines)
     expected[..., 10, 15:] = True
     expected[..., 10, 20:24] = False
@@ -59,24 +59,25 @@ def test_an_erasing_stroke_wants_what_is_superfluous_only(case):
     lines, before, hints = case
     hints = hints.clone()
     hints[..., 29:32, 10:14] = -1
-    _, wanted, _ = changes(before, before, hints, lines, torch.ones_like(lines), 0.0)
+    _, wanted, _ = wanted_changes(before, hints, lines, torch.ones_like(lines), 0.0)
     assert wanted[..., 30, 5:10].all()
     assert wanted[..., 30, 14:25].all()
-    other, wanted, _ = changes(before, before, -hints, lines, torch.ones_like(lines), 0.0)
-    assert not wanted.any()
-    assert (other < 0).all()
+    asked = wanted_changes(before, -hints, lines, torch.ones_like(lines), 0.0)
+    assert not asked.wanted.any()
+    assert (asked.change(before, 0.0) < 0).all()
 
 
 def test_change_is_the_log_odds_of_the_other_answer(case):
     lines, before, hints = case
     answer = torch.randn(1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
-    change, _, _ = changes(answer, before, hints, lines, torch.ones_like(lines), 0.5)
+    asked = wanted_changes(before, hints, lines, torch.ones_like(lines), 0.5)
+    change = asked.change(answer, 0.5)
     flipped = (answer > 0.5) != (before > 0.5)
     assert torch.equal(change > 0, flipped)
 
 
 def test_outside_the_roi_nothing_counts(case):
     lines, before, hints = case
-    _, wanted, counted = changes(before, before, hints, lines, torch.zeros_like(lines), 0.0)
+    _, wanted, counted = wanted_changes(before, hints, lines, torch.zeros_like(lines), 0.0)
     assert not wanted.any()
     assert not counted.any()

@@ -20,7 +20,7 @@ from linerefine.refiners.base import Prompt, Refiner
 from linerefine.simulators.longest import Longest
 from linerefine.training.data import TrainingPatches, ValidationPatches
 from linerefine.training.feeding import Course
-from linerefine.training.judging import changes
+from linerefine.training.judging import wanted_changes
 from linerefine.training.loop import fit_refiner
 from linerefine.training.losses import dice_loss
 from linerefine.training.tasks import RefinerTask
@@ -401,9 +401,8 @@ def test_a_loss_of_changes_sees_what_the_strokes_touch(task_of, batch):
     refiner = seeded(Watched)
     loss = task_of(refiner, loss="dice", judge="changes").loss(batch, 0, 0)
     (call,) = refiner.calls
-    change, wanted, counted = changes(
-        call.answer, call.prompt.previous, call.prompt.hints, batch.lines, batch.roi, 0.0
-    )
-    assert wanted.any()
-    torch.testing.assert_close(loss, dice_loss(change, wanted, counted))
+    asked = wanted_changes(call.prompt.previous, call.prompt.hints, batch.lines, batch.roi, 0.0)
+    assert asked.wanted.any()
+    change = asked.change(call.answer, 0.0)
+    torch.testing.assert_close(loss, dice_loss(change, asked.wanted, asked.counted))
     assert not torch.equal(loss, dice_loss(call.answer, batch.lines, batch.roi))
