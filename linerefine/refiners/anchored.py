@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from linerefine.models.segmenter import Segmenter, build_network
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.refiners.options import AnchoredOptions
 
-__all__ = ["Anchored", "Change"]
+__all__ = ["Anchored"]
 
 HELD = 8.0
 """Logits of a pixel that a stroke has settled, +HELD or -HELD."""
@@ -23,7 +24,7 @@ HELD = 8.0
 CLOSE = 1.0
 """Logits that are nearer to HELD count as settled: blending of crops loses a little."""
 
-PROMPT_CHANNELS = 5
+PROMPT_CHANNELS = 7
 """First prediction, answer before, add hints, erase hints, what is new."""
 
 CELL = 4
@@ -32,63 +33,21 @@ CELL = 4
 FINE = 16
 """Channels at full resolution: of what the image says, and of what is made of it."""
 
-Features: TypeAlias = tuple[Tensor, Tensor]
+Features: TypeAlias = tuple[Tensor, ...]
 """What the image says: shapes (B, FINE, H, W) and (B, width, H / 2, W / 2)."""
 
 
-class Change(NamedTuple):
-    """What a new stroke does to an answer.
-
-    Parameters
-    ----------
-    proposal : Tensor, shape (B, 1, H, W)
-        Logits the network would answer with if nothing stood there yet.
-    influence : Tensor, shape (B, 1, H, W)
-        In [0, 1]: how much of the proposal counts. 1 minus it is how sure the
-        network is that the stroke says nothing about a pixel.
-    """
-
-    proposal: Tensor
-    influence: Tensor
-
-
 class Anchored(Refiner):
-    """Moves its last answer, near the new stroke only, as far as the stroke's word reaches.
-
-    Parameters
-    ----------
-    options : AnchoredOptions
-        Image branch, width of the prompt branch, which ingredients are used.
-    channels : int
-        Channels of the image.
-
-    Notes
-    -----
-    ``answer = previous + influence * (proposal - previous)``, in probabilities,
-    and where a stroke lies the answer is what the stroke says. ``influence`` is
-    a gate the network computes, times a window around what is *new*: strokes
-    that the answer before does not hold yet. So what was right far away stays,
-    bit for bit, and what is near changes only where the network says so.
-
-    Probabilities, not logits, are mixed: a pixel that is wrong and sure of it
-    has no gradient in its logit, and a gate that mixed logits would hardly
-    learn to overrule it.
-
-    `encode` runs the image branch, a whole encoder-decoder; `refine` the
-    prompt branch alone, which works at half resolution and is several times
-    cheaper. A session therefore pays for the image once per place.
-
-    It is meant to be trained over several rounds (``training.rounds``) with a
-    loss that charges undoing (``training.keep``).
-    """
+    """Keeps its last answer, except near a new stroke where it is sure of the opposite."""
 
     def __init__(self, options: AnchoredOptions | None = None, channels: int = 1) -> None:
         super().__init__()
         self.options = options = options or AnchoredOptions()
         network = options.network or NetworkConfig()
         self.network = build_network(network, channels, outputs=FINE)
-        self.coarse = nn.Conv2d(FINE, options.width, 4, stride=2, padding=1, bias=False)
-        self.branch = _PromptBranch(options.width)
+        widths = (options.width, options.width * 2, options.width * 2, options.width * 2)
+        self.pyramid = _ImagePyramid(FINE, widths)
+        self.branch = _PromptBranch(FINE, widths)
 
     def begin_from(self, segmenter: Segmenter) -> None:
         """Let the image branch begin as the first-prediction network, but for its last layer.
@@ -115,44 +74,44 @@ class Anchored(Refiner):
         self.network.load_state_dict(alike, strict=False)
 
     def encode(self, image: Tensor) -> Features:
-        """Return what the image says at full and at half resolution."""
+        """Return what the image says at full resolution and at each level of the prompt branch."""
         fine: Tensor = self.network(image)
-        return fine, self.coarse(fine)
+        return fine, *self.pyramid(fine)
 
     def refine(self, features: Features, prompt: Prompt) -> Tensor:
         """Return refined logits, shape (B, 1, H, W)."""
-        return self._held(self._answer(prompt, self.change(features, prompt)), prompt)
+        return self._answer(prompt, self.belief(features, prompt))
 
     def answers(self, features: Features, prompt: Prompt) -> list[Tensor]:
-        """Return the proposal within reach, as if the gate were open, and the answer.
+        belief = self.belief(features, prompt)
+        near = self._within(prompt)
+        return [torch.where(near, belief, self._before(prompt)), self._answer(prompt, belief)]
 
-        The proposal is judged for itself: behind a closed gate it would learn nothing.
-        """
-        change = self.change(features, prompt)
-        answer = self._held(self._answer(prompt, change), prompt)
-        if not (self.options.gate and self.options.judge_proposal):
-            return [answer]
-        within = change.influence > 0
-        proposed = torch.where(within, change.proposal, self._before(prompt))
-        return [self._held(proposed, prompt), answer]
-
-    def change(self, features: Features, prompt: Prompt) -> Change:
-        """Return what the new strokes do to the answer before: proposal and influence."""
+    def belief(self, features: Features, prompt: Prompt) -> Tensor:
+        """Return the log-odds that a pixel is line, given the image and every stroke so far."""
         before = self._before(prompt)
         new = _news(prompt.hints, before)
-        shown = (prompt.initial / HELD, before / HELD, *_halves(prompt.hints), new)
-        proposal, gate = self.branch(features, torch.cat(shown, dim=1)).chunk(2, dim=1)
-        influence = gate.sigmoid() if self.options.gate else torch.ones_like(gate)
-        if self.options.reach is not None:
-            influence = influence * _around(new.abs(), self.options.reach)
-        return Change(proposal, influence)
+        shown = (
+            prompt.initial / HELD,
+            before / HELD,
+            2 * before.sigmoid() - 1,
+            *_halves(prompt.hints),
+            *_halves(new),
+        )
+        return prompt.initial + self.branch(features, torch.cat(shown, dim=1))
 
-    def _answer(self, prompt: Prompt, change: Change) -> Tensor:
+    def _within(self, prompt: Prompt) -> Tensor:
+        new = _news(prompt.hints, self._before(prompt))
+        if self.options.reach is None:
+            return torch.ones_like(new, dtype=torch.bool)
+        return _near(new.abs(), self.options.reach)
+
+    def _answer(self, prompt: Prompt, belief: Tensor) -> Tensor:
         before = self._before(prompt)
-        moved = _mixed(before, change.proposal, change.influence)
-        return torch.where(change.influence > 0, moved, before)
-
-    def _held(self, answer: Tensor, prompt: Prompt) -> Tensor:
+        sure = (belief.abs() > self.options.margin) & ((belief > 0) != (before > 0))
+        answer = torch.where(
+            sure & self._within(prompt), belief.clamp(-HELD + CLOSE, HELD - CLOSE), before
+        )
         if not self.options.hold:
             return answer
         return torch.where(prompt.hints != 0, HELD * prompt.hints, answer)
@@ -163,15 +122,9 @@ class Anchored(Refiner):
         return prompt.previous
 
 
-def _mixed(before: Tensor, proposal: Tensor, influence: Tensor) -> Tensor:
-    """Return the logits of two predictions' probabilities, mixed; in [-HELD, HELD]."""
-    chance = torch.lerp(before.float().sigmoid(), proposal.float().sigmoid(), influence.float())
-    return chance.logit().clamp(-HELD, HELD)
-
-
 def _news(hints: Tensor, before: Tensor) -> Tensor:
     """Return the hints that an answer does not hold yet, in {-1, 0, +1}."""
-    held = hints * before > HELD - CLOSE
+    held = hints * before > HELD - CLOSE / 2
     return hints * ~held
 
 
@@ -179,57 +132,72 @@ def _halves(hints: Tensor) -> tuple[Tensor, Tensor]:
     return hints.clamp(min=0), (-hints).clamp(min=0)
 
 
-def _around(marked: Tensor, reach: int) -> Tensor:
-    """Return a window that is 1 near marked pixels and falls to 0 at `reach`, shape as given.
-
-    Made of squares of CELL pixels, then smoothed: at full resolution it would
-    cost as much as the network.
-    """
-    cells = max((reach - 2 * CELL) // CELL, 2)
-    flat = cells // 2 + 1
+def _near(marked: Tensor, reach: int) -> Tensor:
+    """Return which pixels are at most `reach` from a marked one along either axis, in squares."""
+    cells = max(reach // CELL - 1, 1)
     near = functional.max_pool2d(marked, CELL)
-    near = functional.max_pool2d(near, 2 * flat + 1, stride=1, padding=flat)
-    slope = cells - flat
-    near = functional.avg_pool2d(
-        near, 2 * slope + 1, stride=1, padding=slope, count_include_pad=False
-    )
-    return functional.interpolate(near, scale_factor=CELL, mode="bilinear")
+    near = functional.max_pool2d(near, 2 * cells + 1, stride=1, padding=cells)
+    return functional.interpolate(near, scale_factor=CELL, mode="nearest") > 0
+
+
+class _ImagePyramid(nn.Module):
+    """What the image adds to each level of the prompt branch; computed once per place."""
+
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        steps = itertools.pairwise((channels, *widths))
+        self.levels = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(above, below, 4, stride=2, padding=1, bias=False), *_normalised(below)
+            )
+            for above, below in steps
+        )
+        self.out = nn.ModuleList(nn.Conv2d(w, w, 1, bias=False) for w in widths)
+
+    def forward(self, fine: Tensor) -> tuple[Tensor, ...]:
+        found = []
+        for level, out in zip(self.levels, self.out):
+            fine = level(fine)
+            found.append(out(fine))
+        return tuple(found)
 
 
 class _PromptBranch(nn.Module):
-    """Half resolution and three levels below it; what the image says is added, not looked at again.
-
-    A convolution over image and prompt together is the sum of one over each,
-    so the image's summand is computed once per place.
-    """
-
-    def __init__(self, width: int) -> None:
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
         super().__init__()
-        widths = (width, width * 2, width * 2, width * 2)
-        self.fine = nn.Conv2d(PROMPT_CHANNELS, FINE, 3, padding=1, bias=False)
-        self.coarse = nn.Conv2d(PROMPT_CHANNELS, width, 4, stride=2, padding=1, bias=False)
-        self.begin, self.end = _normalised(width), _normalised(FINE)
+        self.fine = nn.Conv2d(PROMPT_CHANNELS, channels, 3, padding=1, bias=False)
+        steps = itertools.pairwise((channels, *widths))
+        self.start = _normalised_(channels)
         self.down = nn.ModuleList(
-            _convolution(above, below, stride=2) for above, below in itertools.pairwise(widths)
+            nn.Conv2d(above, below, 4, stride=2, padding=1, bias=False) for above, below in steps
         )
+        self.norm = nn.ModuleList(_normalised_(w) for w in widths)
         self.up = nn.ModuleList(
             _convolution(above + below, above)
             for above, below in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
-        self.narrow = nn.Conv2d(width, FINE, 1, bias=False)
-        self.head = nn.Conv2d(FINE, 2, 1)
+        self.narrow = nn.Conv2d(widths[0], channels, 1, bias=False)
+        self.end = nn.Sequential(
+            *_normalised(channels),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            *_normalised(channels),
+        )
+        self.head = nn.Conv2d(channels, 1, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, features: Features, shown: Tensor) -> Tensor:
-        """Return proposal and gate, shape (B, 2, H, W), before the gate's sigmoid."""
-        fine, coarse = features
-        levels: list[Tensor] = [self.begin(coarse + self.coarse(shown))]
-        for layer in self.down:
-            levels.append(layer(levels[-1]))
+        fine, *image = features
+        seen = self.start(fine + self.fine(shown))
+        levels = []
+        at = seen
+        for layer, norm, said in zip(self.down, self.norm, image, strict=True):
+            at = norm(layer(at) + said)
+            levels.append(at)
         result = levels.pop()
         for layer in self.up:
             result = layer(torch.cat((levels.pop(), _twice(result)), dim=1))
-        seen = fine + self.fine(shown) + _twice(self.narrow(result))
-        answer: Tensor = self.head(self.end(seen))
+        answer: Tensor = self.head(self.end(seen + _twice(self.narrow(result))))
         return answer
 
 
@@ -242,5 +210,9 @@ def _convolution(channels: int, width: int, *, stride: int = 1) -> nn.Sequential
     return nn.Sequential(convolution, *_normalised(width))
 
 
-def _normalised(width: int) -> nn.Sequential:
-    return nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+def _normalised_(width: int) -> nn.Sequential:
+    return nn.Sequential(*_normalised(width))
+
+
+def _normalised(width: int) -> tuple[nn.Module, nn.Module]:
+    return nn.BatchNorm2d(width), nn.ReLU(inplace=True)

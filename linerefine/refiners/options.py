@@ -113,17 +113,9 @@ class AnchoredOptions(Options):
         ge=16,
         description="How far from a new stroke anything may change, pixels; None: everywhere.",
     )
-    gate: bool = Field(
-        True,
-        description="Whether the network says, pixel by pixel, how far a stroke's influence "
-        "reaches.",
-    )
+    margin: float = Field(1.0, ge=0, description="Log-odds.")
     begin: Literal["segmenter", "random"] = Field(
         "segmenter",
         description="Weights of the image branch before training: those of the first-prediction "
         "network, or random ones.",
-    )
-    judge_proposal: bool = Field(
-        True,
-        description="Whether training judges what the network proposes, too, not the answer alone.",
     )

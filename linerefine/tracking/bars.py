@@ -70,8 +70,9 @@ def effort_bars(
     """
     refiners = helping(rounds)
     if loop == "independent":
-        refiners = [name for name in map(str, rounds["refiner"].unique()) if name != by_hand]
-        if by_hand not in set(rounds["refiner"]):
+        names = [str(name) for name in rounds["refiner"].unique()]
+        refiners = [name for name in names if name != by_hand] or names
+        if by_hand not in names:
             msg = f"no sessions of refiner '{by_hand}' to compare with; run with it too."
             raise RunError(msg)
     images = [str(name) for name in rounds["image"].unique()]

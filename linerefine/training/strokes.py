@@ -85,7 +85,7 @@ class Drawer:
             prediction,
             Target(lines, roi),
             stream(self.seed, "strokes", epoch, step, index, *later),
-            most=self.most if number == 1 else 1,
+            most=self.most,
             overwrite=self.overwrite,
             before=before,
         )

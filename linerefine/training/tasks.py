@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -174,10 +174,28 @@ class RefinerTask(Task):
         prompt = self._prompts.pop((epoch, step), None)
         if prompt is None:
             prompt = self._first_prompt(batch, epoch, step)
+        if self._config.learn == "every":
+            return self._loss_of_every(prompt, batch, epoch, step)
         prompt = self._advanced(prompt, batch, epoch, step)
-        answers = self._refiner.answers(self._refiner.encode(batch.image), prompt)
+        return self._judged(self._refiner.encode(batch.image), prompt, batch)[0]
+
+    def _loss_of_every(self, prompt: Prompt, batch: Batch, epoch: int, step: int) -> Tensor:
+        features = self._refiner.encode(batch.image)
+        losses = []
+        for number in range(1, self._config.rounds + 1):
+            if number > 1:
+                before = prompt.hints[:, 0].to(torch.int8).cpu().numpy()
+                hints = self._more(answer, batch, epoch, step, before=before, number=number)
+                prompt = self._prompt(prompt.initial, hints, previous=answer)
+            loss, answer = self._judged(features, prompt, batch)
+            answer = answer.detach().float()
+            losses.append(loss)
+        return torch.stack(losses).mean()
+
+    def _judged(self, features: Any, prompt: Prompt, batch: Batch) -> tuple[Tensor, Tensor]:
+        answers = self._refiner.answers(features, prompt)
         before = prompt.initial if prompt.previous is None else prompt.previous
-        losses = self._losses(answers, before, prompt.hints, batch)
+        losses = self._losses(answers[:1], before, prompt.hints, batch)
         if self._config.keep > 0:
             was_right = (before > self._cut) == batch.lines.bool()
             kept = batch._replace(roi=batch.roi.bool() & was_right)
@@ -185,7 +203,7 @@ class RefinerTask(Task):
             losses = [
                 one + self._config.keep * other for one, other in zip(losses, undone, strict=True)
             ]
-        return torch.stack(losses).mean()
+        return torch.stack(losses).mean(), answers[-1]
 
     def _losses(
         self, answers: Sequence[Tensor], before: Tensor, hints: Tensor, batch: Batch

@@ -96,6 +96,13 @@ def test_independent_people_need_one_who_works_by_hand(rounds):
         effort_bars(rounds, loop="independent")
 
 
+def test_a_person_alone_is_compared_with_oneself(rounds):
+    alone = rounds[rounds["refiner"] == "echo"]
+    (axes,) = effort_bars(alone, loop="independent", by_hand="echo").axes
+    assert axes.get_title() == "echo"
+    assert bars_of(axes, "by hand") == pytest.approx(bars_of(axes, "refined"))
+
+
 def test_variants_are_points_with_their_intervals(texts):
     estimates = [
         Estimate("both", "pFM", 0.53, 0.52, 0.55),
