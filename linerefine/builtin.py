@@ -35,13 +35,13 @@ __all__ = [
 INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "feedback": {"options": {"feedback": False}},
     "hold": {"options": {"hold": False}},
-    "reach": {"options": {"reach": None}},
-    "gate": {"options": {"gate": False}},
-    "judged_proposal": {"options": {"judge_proposal": False}},
+    "precision": {"options": {"precision": None}},
     "beginning": {"options": {"begin": "random"}},
     "rounds": {"training": {"rounds": 1}},
-    "changes": {"training": {"judge": "answers"}},
-    "keep": {"training": {"keep": 0.0}},
+    "every_round": {"training": {"learn": "last"}},
+    "strokes": {"training": {"strokes_per_patch": 1}},
+    "operation": {"training": {"operation": "chance"}},
+    "cross_entropy": {"training": {"loss": "dice_bce"}},
 }
 """What makes the refiner ``anchored``, by what it is without it."""
 
@@ -80,7 +80,13 @@ def linerefine_refiners() -> Iterator[Entry[Refiner]]:
     summary = "a network that mends its own answer and never sees strokes"
     yield Entry("iternet", summary, _iternet, options.IterNetOptions)
     summary = "adds to its last answer, near the new stroke only, and holds every stroke"
-    session = {"rounds": 4, "judge": "changes", "loss": "bce", "keep": 1.0}
+    session = {
+        "rounds": 3,
+        "strokes_per_patch": 2,
+        "learn": "every",
+        "operation": "simulator",
+        "loss": "bce",
+    }
     yield Entry("anchored", summary, _anchored, options.AnchoredOptions, training=session)
     yield Entry("manual", "strokes pasted on the first prediction: the baseline", _manual)
 

@@ -81,14 +81,22 @@ class TrainingConfig(Options):
         None, ge=1, description="Use at most so many validation patches, evenly chosen."
     )
     strokes_per_patch: int = Field(
-        1, ge=1, description="Most strokes drawn on a training patch; the paper draws one."
+        1,
+        ge=1,
+        description="Most strokes drawn on a training patch per round; the paper draws one.",
     )
     rounds: int = Field(
         1, ge=1, description="Most rounds of strokes per step, drawn on the refiner's own answers."
     )
-    learn: Literal["last", "every"] = Field("last", description="Which rounds of a step.")
-    judge: Literal["answers", "changes"] = Field(
-        "answers", description="What a refiner's loss sees; changes: mistakes that strokes touch."
+    learn: Literal["last", "every"] = Field(
+        "last",
+        description="Which rounds of a step are learnt from: the last of a random number, the "
+        "others only played; or every one of them all.",
+    )
+    operation: Literal["chance", "simulator"] = Field(
+        "chance",
+        description="Who decides between add and erase: chance (paper), or the simulator, as in "
+        "sessions.",
     )
     keep: float = Field(
         0.0, ge=0, description="Weight in a refiner's loss of pixels that were right before."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn import functional
 from linerefine.config import NetworkConfig
 from linerefine.errors import ConfigError
 from linerefine.models.segmenter import Segmenter, build_network
-from linerefine.refiners.base import Prompt, Refiner
+from linerefine.refiners.base import Prompt, Refiner, Trial
 from linerefine.refiners.options import AnchoredOptions
 
 __all__ = ["Anchored"]
@@ -21,11 +22,14 @@ __all__ = ["Anchored"]
 HELD = 8.0
 """Logits of a pixel that a stroke has settled, +HELD or -HELD."""
 
-CLOSE = 1.0
-"""Logits that are nearer to HELD count as settled: blending of crops loses a little."""
+CLOSE = 0.5
+"""Logits that are nearer to HELD count as settled: blending of crops loses a little.
+
+What the network itself changes stays farther away, so that nobody takes it for a stroke.
+"""
 
 PROMPT_CHANNELS = 7
-"""First prediction, answer before, add hints, erase hints, what is new."""
+"""First prediction, answer before (as logits and as probability), strokes, new strokes."""
 
 CELL = 4
 """Pixels of the squares that the window around new strokes is made of."""
@@ -33,21 +37,55 @@ CELL = 4
 FINE = 16
 """Channels at full resolution: of what the image says, and of what is made of it."""
 
+EVIDENCE = 100
+"""Least number of changes, pixels on validation patches, from which a margin is taken."""
+
 Features: TypeAlias = tuple[Tensor, ...]
-"""What the image says: shapes (B, FINE, H, W) and (B, width, H / 2, W / 2)."""
+"""What the image says: at full resolution, (B, FINE, H, W), then at each level of the branch."""
 
 
 class Anchored(Refiner):
-    """Keeps its last answer, except near a new stroke where it is sure of the opposite."""
+    """Keeps its last answer, but for pixels of which it is sure that they are wrong.
+
+    Parameters
+    ----------
+    options : AnchoredOptions
+        Image branch, width of the prompt branch, which ingredients are used.
+    channels : int
+        Channels of the image.
+
+    Notes
+    -----
+    The network's `belief` is the log-odds that a pixel is line, given the
+    image and every stroke so far. An answer changes only where that
+    contradicts the answer before by more than a margin: what the network is
+    unsure of stays as it was, bit for bit, and what it changes once it does
+    not change back a stroke later for a hair's breadth.
+
+    How sure it must be is measured, not guessed: `calibrate` takes the
+    smallest margins with which a share of ``options.precision`` of what would
+    change on validation patches is right. There are four, by kind of stroke
+    and of change, for the stroke says which way it is wrong here: lines added
+    after an erase stroke are wrong far more often than lines erased
+    (docs/explanation/anchored.md has the numbers).
+
+    `encode` runs the image branch, a whole encoder-decoder; `refine` the
+    prompt branch alone, which works at half resolution and below and is
+    several times cheaper. A session therefore pays for the image once per
+    place.
+    """
 
     def __init__(self, options: AnchoredOptions | None = None, channels: int = 1) -> None:
         super().__init__()
         self.options = options = options or AnchoredOptions()
         network = options.network or NetworkConfig()
         self.network = build_network(network, channels, outputs=FINE)
-        widths = (options.width, options.width * 2, options.width * 2, options.width * 2)
-        self.pyramid = _ImagePyramid(FINE, widths)
-        self.branch = _PromptBranch(FINE, widths)
+        widths = (options.width, *[2 * options.width] * 3)
+        self.pyramid = _ImagePyramid(widths)
+        self.branch = _PromptBranch(widths)
+        self.margins: Tensor
+        """How sure it must be, log-odds: after an add or erase stroke, to add or to erase."""
+        self.register_buffer("margins", torch.zeros(2, 2))
 
     def begin_from(self, segmenter: Segmenter) -> None:
         """Let the image branch begin as the first-prediction network, but for its last layer.
@@ -83,38 +121,99 @@ class Anchored(Refiner):
         return self._answer(prompt, self.belief(features, prompt))
 
     def answers(self, features: Features, prompt: Prompt) -> list[Tensor]:
+        """Return what the network believes, and the answer.
+
+        The belief is judged everywhere within reach, also where the answer
+        before stays: what is not judged does not learn to be sure.
+        """
         belief = self.belief(features, prompt)
-        near = self._within(prompt)
-        return [torch.where(near, belief, self._before(prompt)), self._answer(prompt, belief)]
+        judged = torch.where(self._within(prompt), belief, self._before(prompt))
+        return [judged, self._answer(prompt, belief)]
 
     def belief(self, features: Features, prompt: Prompt) -> Tensor:
-        """Return the log-odds that a pixel is line, given the image and every stroke so far."""
+        """Return the log-odds that a pixel is line, given the image and every stroke so far.
+
+        Parameters
+        ----------
+        features : tuple of Tensor
+            What `encode` returned.
+        prompt : Prompt
+            First prediction, strokes, answer before.
+
+        Returns
+        -------
+        belief : Tensor, shape (B, 1, H, W)
+            Logits, before anything is held or kept.
+        """
         before = self._before(prompt)
-        new = _news(prompt.hints, before)
         shown = (
             prompt.initial / HELD,
             before / HELD,
             2 * before.sigmoid() - 1,
             *_halves(prompt.hints),
-            *_halves(new),
+            *_halves(_news(prompt.hints, before)),
         )
-        return prompt.initial + self.branch(features, torch.cat(shown, dim=1))
-
-    def _within(self, prompt: Prompt) -> Tensor:
-        new = _news(prompt.hints, self._before(prompt))
-        if self.options.reach is None:
-            return torch.ones_like(new, dtype=torch.bool)
-        return _near(new.abs(), self.options.reach)
+        change: Tensor = self.branch(features, torch.cat(shown, dim=1))
+        return prompt.initial + change
 
     def _answer(self, prompt: Prompt, belief: Tensor) -> Tensor:
         before = self._before(prompt)
-        sure = (belief.abs() > self.options.margin) & ((belief > 0) != (before > 0))
-        answer = torch.where(
-            sure & self._within(prompt), belief.clamp(-HELD + CLOSE, HELD - CLOSE), before
-        )
+        is_sure = self._excess(prompt, belief) > self._margin(prompt)
+        own = belief.clamp(2 * CLOSE - HELD, HELD - 2 * CLOSE)
+        answer = torch.where(is_sure & self._within(prompt), own, before)
         if not self.options.hold:
             return answer
         return torch.where(prompt.hints != 0, HELD * prompt.hints, answer)
+
+    def calibrate(self, trials: Iterable[Trial]) -> None:
+        """Take the smallest margins with which enough of what would change is right.
+
+        Parameters
+        ----------
+        trials : iterable of Trial
+            Of one stroke per patch. Nothing happens if ``options.precision`` is None.
+        """
+        if self.options.precision is None:
+            return
+        found: dict[tuple[int, int], list[Tensor]] = {}
+        for trial in trials:
+            belief = self.belief(trial.features, trial.prompt)
+            excess = self._excess(trial.prompt, belief)
+            counts = self._within(trial.prompt) & trial.roi & (trial.prompt.hints == 0)
+            is_right = (belief > 0) == trial.lines
+            kinds = self._kinds(trial.prompt)
+            for stroke, change in itertools.product((0, 1), repeat=2):
+                chosen = (kinds[0] == stroke) & (kinds[1] == change) & counts & (excess > 0)
+                found.setdefault((stroke, change), []).append(
+                    torch.stack((excess[chosen].float(), is_right[chosen].float()))
+                )
+        for kinds_, parts in found.items():
+            sureness, rights = torch.cat(parts, dim=1)
+            self.margins[kinds_] = _smallest_margin(sureness, rights, self.options.precision)
+
+    def _excess(self, prompt: Prompt, belief: Tensor) -> Tensor:
+        """Return by how much the belief contradicts the answer before; negative if it does not."""
+        return torch.where(self._before(prompt) > 0, -belief, belief)
+
+    def _kinds(self, prompt: Prompt) -> tuple[Tensor, Tensor]:
+        """Return the kind of the new stroke, (B, 1, 1, 1), and of any change, (B, 1, H, W).
+
+        0 stands for add, 1 for erase.
+        """
+        before = self._before(prompt)
+        stroke = _news(prompt.hints, before).sum(dim=(1, 2, 3), keepdim=True) < 0
+        return stroke.long(), (before > 0).long()
+
+    def _margin(self, prompt: Prompt) -> Tensor:
+        stroke, change = self._kinds(prompt)
+        return self.margins[stroke, change]
+
+    def _within(self, prompt: Prompt) -> Tensor:
+        """Return where anything may change, bool of shape (B, 1, H, W): nowhere without news."""
+        new = _news(prompt.hints, self._before(prompt)) != 0
+        if self.options.reach is None:
+            return new.any(dim=3, keepdim=True).any(dim=2, keepdim=True).expand_as(new)
+        return _near(new, self.options.reach)
 
     def _before(self, prompt: Prompt) -> Tensor:
         if prompt.previous is None or not self.options.feedback:
@@ -122,9 +221,34 @@ class Anchored(Refiner):
         return prompt.previous
 
 
+def _smallest_margin(sureness: Tensor, rights: Tensor, precision: float) -> float:
+    """Return the smallest margin beyond which a share of `precision` is right.
+
+    It is infinite if there is none, or less evidence than EVIDENCE pixels for it.
+
+    Parameters
+    ----------
+    sureness : Tensor, shape (N,)
+        Log-odds of the changes that a margin would allow or not.
+    rights : Tensor, shape (N,)
+        1 if a change is right, else 0.
+    precision : float
+        Least share.
+    """
+    order = sureness.argsort(descending=True)
+    shares = rights[order].double().cumsum(0) / torch.arange(1, len(order) + 1, device=order.device)
+    enough = (shares >= precision).nonzero()
+    if len(enough) == 0 or enough[-1] + 1 < EVIDENCE:
+        return math.inf
+    last = int(enough[-1])
+    if last == len(order) - 1:
+        return 0.0
+    return float(sureness[order[last + 1]])
+
+
 def _news(hints: Tensor, before: Tensor) -> Tensor:
     """Return the hints that an answer does not hold yet, in {-1, 0, +1}."""
-    held = hints * before > HELD - CLOSE / 2
+    held = hints * before > HELD - CLOSE
     return hints * ~held
 
 
@@ -133,9 +257,12 @@ def _halves(hints: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _near(marked: Tensor, reach: int) -> Tensor:
-    """Return which pixels are at most `reach` from a marked one along either axis, in squares."""
-    cells = max(reach // CELL - 1, 1)
-    near = functional.max_pool2d(marked, CELL)
+    """Return what lies within `reach` pixels of a marked one along both axes.
+
+    Made of squares of CELL pixels, so that it costs nothing; never farther than `reach`.
+    """
+    cells = reach // CELL - 1
+    near = functional.max_pool2d(marked.float(), CELL)
     near = functional.max_pool2d(near, 2 * cells + 1, stride=1, padding=cells)
     return functional.interpolate(near, scale_factor=CELL, mode="nearest") > 0
 
@@ -143,60 +270,59 @@ def _near(marked: Tensor, reach: int) -> Tensor:
 class _ImagePyramid(nn.Module):
     """What the image adds to each level of the prompt branch; computed once per place."""
 
-    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        steps = itertools.pairwise((channels, *widths))
-        self.levels = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(above, below, 4, stride=2, padding=1, bias=False), *_normalised(below)
-            )
-            for above, below in steps
+        self.down = nn.ModuleList(
+            nn.Sequential(layer, _normalised(width))
+            for layer, width in zip(_halving(widths), widths, strict=True)
         )
-        self.out = nn.ModuleList(nn.Conv2d(w, w, 1, bias=False) for w in widths)
+        self.out = nn.ModuleList(nn.Conv2d(width, width, 1, bias=False) for width in widths)
 
-    def forward(self, fine: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, fine: Tensor) -> list[Tensor]:
+        """Return tensors of shapes (B, width, H / 2, W / 2), (B, width, H / 4, W / 4), ..."""
         found = []
-        for level, out in zip(self.levels, self.out):
-            fine = level(fine)
+        for down, out in zip(self.down, self.out, strict=True):
+            fine = down(fine)
             found.append(out(fine))
-        return tuple(found)
+        return found
 
 
 class _PromptBranch(nn.Module):
-    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+    """Full resolution and four levels below it; what the image says is added, not looked at again.
+
+    A convolution over image and prompt together is the sum of one over each,
+    so the image's summand is computed once per place, for every level.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        self.fine = nn.Conv2d(PROMPT_CHANNELS, channels, 3, padding=1, bias=False)
-        steps = itertools.pairwise((channels, *widths))
-        self.start = _normalised_(channels)
-        self.down = nn.ModuleList(
-            nn.Conv2d(above, below, 4, stride=2, padding=1, bias=False) for above, below in steps
-        )
-        self.norm = nn.ModuleList(_normalised_(w) for w in widths)
+        self.shown = nn.Conv2d(PROMPT_CHANNELS, FINE, 3, padding=1, bias=False)
+        self.begin = _normalised(FINE)
+        self.down = nn.ModuleList(_halving(widths))
+        self.joined = nn.ModuleList(_normalised(width) for width in widths)
         self.up = nn.ModuleList(
-            _convolution(above + below, above)
+            nn.Sequential(_convolution(above + below, above), _normalised(above))
             for above, below in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
-        self.narrow = nn.Conv2d(widths[0], channels, 1, bias=False)
-        self.end = nn.Sequential(
-            *_normalised(channels),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            *_normalised(channels),
-        )
-        self.head = nn.Conv2d(channels, 1, 1)
+        self.narrow = nn.Conv2d(widths[0], FINE, 1, bias=False)
+        self.end = nn.Sequential(_normalised(FINE), _convolution(FINE, FINE), _normalised(FINE))
+        self.head = nn.Conv2d(FINE, 1, 1)
+        # An untrained branch says nothing: the belief begins as the first prediction.
         nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, features: Features, shown: Tensor) -> Tensor:
+        """Return by how much strokes and image move the first prediction, shape (B, 1, H, W)."""
         fine, *image = features
-        seen = self.start(fine + self.fine(shown))
-        levels = []
-        at = seen
-        for layer, norm, said in zip(self.down, self.norm, image, strict=True):
-            at = norm(layer(at) + said)
-            levels.append(at)
+        seen = self.begin(fine + self.shown(shown))
+        levels: list[Tensor] = []
+        here = seen
+        for down, joined, said in zip(self.down, self.joined, image, strict=True):
+            here = joined(down(here) + said)
+            levels.append(here)
         result = levels.pop()
-        for layer in self.up:
-            result = layer(torch.cat((levels.pop(), _twice(result)), dim=1))
+        for up in self.up:
+            result = up(torch.cat((levels.pop(), _twice(result)), dim=1))
         answer: Tensor = self.head(self.end(seen + _twice(self.narrow(result))))
         return answer
 
@@ -205,14 +331,15 @@ def _twice(features: Tensor) -> Tensor:
     return functional.interpolate(features, scale_factor=2.0, mode="nearest")
 
 
-def _convolution(channels: int, width: int, *, stride: int = 1) -> nn.Sequential:
-    convolution = nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False)
-    return nn.Sequential(convolution, *_normalised(width))
+def _halving(widths: Sequence[int]) -> Iterator[nn.Module]:
+    """Yield one convolution per level, from full resolution down, each halving the resolution."""
+    for above, below in itertools.pairwise((FINE, *widths)):
+        yield nn.Conv2d(above, below, 4, stride=2, padding=1, bias=False)
 
 
-def _normalised_(width: int) -> nn.Sequential:
-    return nn.Sequential(*_normalised(width))
+def _convolution(channels: int, width: int) -> nn.Module:
+    return nn.Conv2d(channels, width, 3, padding=1, bias=False)
 
 
-def _normalised(width: int) -> tuple[nn.Module, nn.Module]:
-    return nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+def _normalised(width: int) -> nn.Module:
+    return nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from linerefine.models.segmenter import Segmenter
     from linerefine.refiners.serving import ServedRefiner
 
-__all__ = ["Prompt", "Refiner"]
+__all__ = ["Prompt", "Refiner", "Trial"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,28 @@ class Prompt:
     previous: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A prompt on validation patches, and what is true there.
+
+    Parameters
+    ----------
+    features : object
+        What `Refiner.encode` returned for these patches.
+    prompt : Prompt
+        With one new stroke per patch.
+    lines, roi : Tensor of bool, shape (B, 1, H, W)
+        Target, and pixels that count.
+    """
+
+    features: Any
+    prompt: Prompt
+    lines: Tensor
+    roi: Tensor
+
+
 class Refiner(nn.Module, ABC):
-    """Redraws a prediction around a person's strokes; never sees a target.
+    """Redraws a prediction around a person's strokes; in use it never sees a target.
 
     The work is split so that what does not change is not recomputed:
     `encode` is called once per place, `refine` once per stroke.
@@ -97,6 +118,19 @@ class Refiner(nn.Module, ABC):
         ----------
         segmenter : Segmenter
             Not to be changed.
+        """
+
+    def calibrate(self, trials: Iterable[Trial]) -> None:
+        """Learn on validation patches how far to trust what was learnt in training.
+
+        Called in evaluation mode, without gradients, each time before training
+        scores the refiner. By default nothing happens. What is learnt has to
+        be kept in buffers, which are stored with the weights.
+
+        Parameters
+        ----------
+        trials : iterable of Trial
+            Can be gone through once.
         """
 
     def forward(self, image: Tensor, prompt: Prompt) -> Tensor:

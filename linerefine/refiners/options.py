@@ -108,12 +108,19 @@ class AnchoredOptions(Options):
     hold: bool = Field(
         True, description="Whether strokes are held as constraints in the logits themselves."
     )
-    reach: int | None = Field(
-        48,
-        ge=16,
-        description="How far from a new stroke anything may change, pixels; None: everywhere.",
+    precision: float | None = Field(
+        0.85,
+        gt=0,
+        lt=1,
+        description="Least share of the pixels it changes that must be right, on validation "
+        "patches: decides how sure it has to be. None: it changes whatever it believes.",
     )
-    margin: float = Field(1.0, ge=0, description="Log-odds.")
+    reach: int | None = Field(
+        None,
+        ge=16,
+        description="How far from a new stroke anything may change, pixels along either axis; "
+        "None: as far as the crop.",
+    )
     begin: Literal["segmenter", "random"] = Field(
         "segmenter",
         description="Weights of the image branch before training: those of the first-prediction "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from linerefine.gain import relative_gain
 from linerefine.geometry.hints import apply_hints, constrain, merge_hints
 from linerefine.interfaces import Metric, UserSimulator
 from linerefine.models.inference import evaluating, suitable_batch
-from linerefine.refiners.base import Prompt, Refiner
+from linerefine.refiners.base import Prompt, Refiner, Trial
 from linerefine.samples import Target
 from linerefine.training.data import ValidationPatches
 from linerefine.training.simulation import draw_stroke, logit
@@ -99,7 +99,7 @@ class PatchTrials:
     patches : ValidationPatches
         Where strokes are drawn.
     simulator : UserSimulator
-        Draws them; add or erase with equal chance.
+        Draws them.
     metrics : mapping of str to Metric
         What is scored; the first gives the relative gain.
     passes : int
@@ -110,6 +110,8 @@ class PatchTrials:
         Where the networks are.
     seed : int
         Pass k draws the same strokes for the same seed.
+    even : bool
+        Whether add and erase have equal chance; else the simulator decides.
     batch_size : int, optional
         Patches per network call; by default what suits the device.
     tick : callable, optional
@@ -127,10 +129,12 @@ class PatchTrials:
         threshold: float,
         device: torch.device,
         seed: int,
+        even: bool = True,
         batch_size: int | None = None,
         tick: Tick | None = None,
     ) -> None:
         self._patches = patches
+        self._even = even
         self._metrics = metrics
         self._cut = logit(threshold)
         self._device = device
@@ -171,6 +175,26 @@ class PatchTrials:
                     tick(indices.stop, len(self._patches))
         return [self._row(number, total) for number, total in enumerate(sums)]
 
+    def calibrate(self, refiner: Refiner) -> None:
+        """Let a refiner compare what it would change with what is right, on all patches.
+
+        Parameters
+        ----------
+        refiner : Refiner
+            On this object's device; left in the mode it was in.
+        """
+        with evaluating(refiner), torch.inference_mode():
+            refiner.calibrate(self._trials(refiner))
+
+    def _trials(self, refiner: Refiner) -> Iterator[Trial]:
+        for indices, images in self._patches.images(self._batch_size):
+            features = refiner.encode(images.to(self._device, memory_format=torch.channels_last))
+            targets = [self._patches.target(index) for index in indices]
+            lines = self._stack([target.mask for target in targets]).bool()
+            roi = self._stack([target.roi for target in targets]).bool()
+            for drawn in self._passes:
+                yield Trial(features, self._prompt(indices, drawn), lines, roi)
+
     def _row(self, number: int, sums: Sums) -> dict[str, float]:
         manual = self._passes[number].manual
         refined = {name: metric.reduce(sums[name]) for name, metric in self._metrics.items()}
@@ -196,7 +220,8 @@ class PatchTrials:
         for index, mask in enumerate(masks):
             target, rng = self._patches.target(index), stream(seed, "trial", number, index)
             none = np.zeros(mask.shape, dtype=np.int8)
-            strokes.append(draw_stroke(simulator, mask, target, none, rng))
+            stroke = draw_stroke(simulator, mask, target, none, rng, even=self._even)
+            strokes.append(stroke)
             manual = apply_hints(self._initial[index], _hints(strokes[-1], mask.shape)) > self._cut
             _add(sums, manual, target, self._metrics)
             if tick is not None:
@@ -208,18 +233,21 @@ class PatchTrials:
         self, refiner: Refiner, features: object, indices: range, drawn: _Pass, sums: Sums
     ) -> None:
         """Add the statistics of one batch in one pass."""
-        hints = [_hints(drawn.strokes[i], self._initial[i].shape) for i in indices]
-        initial = [self._initial[i] for i in indices]
-        first = self._stack(initial)
-        prompt = Prompt(first, self._stack(hints), previous=first)
+        prompt = self._prompt(indices, drawn)
         answers = refiner.refine(features, prompt)[:, 0].float().cpu().numpy()
+        hints = prompt.hints[:, 0].to(torch.int8).cpu().numpy()
         for position, index in enumerate(indices):
             has_stroke = drawn.strokes[index] is not None
-            logits = answers[position] if has_stroke else initial[position]
+            logits = answers[position] if has_stroke else self._initial[index]
             mask = constrain(logits > self._cut, hints[position])
             _add(sums, mask, self._patches.target(index), self._metrics)
 
-    def _stack(self, arrays: list[Logits] | list[HintMap]) -> Tensor:
+    def _prompt(self, indices: range, drawn: _Pass) -> Prompt:
+        first = self._stack([self._initial[i] for i in indices])
+        hints = [_hints(drawn.strokes[i], self._initial[i].shape) for i in indices]
+        return Prompt(first, self._stack(hints), previous=first)
+
+    def _stack(self, arrays: list[Logits] | list[HintMap] | list[Mask]) -> Tensor:
         stack = np.stack(arrays)[:, None].astype(np.float32)
         return torch.from_numpy(stack).to(self._device)
 

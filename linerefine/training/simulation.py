@@ -25,14 +25,35 @@ def draw_stroke(
     target: Target,
     hints: HintMap,
     rng: np.random.Generator,
+    *,
+    even: bool = True,
 ) -> Stroke | None:
-    """Return one stroke, add or erase with equal chance, or None if neither is left.
+    """Return one stroke, or None if there is nothing to correct.
+
+    Parameters
+    ----------
+    simulator : UserSimulator
+        Draws.
+    prediction : ndarray of bool, shape (H, W)
+        What is corrected.
+    target : Target
+        Of the same patch.
+    hints : ndarray of int8, shape (H, W)
+        Strokes so far.
+    rng : numpy.random.Generator
+        The only source of chance.
+    even : bool
+        Whether add and erase have equal chance (paper, section 3.2.3); else
+        the simulator decides, as in sessions.
 
     Notes
     -----
     Where there is nothing to erase, *this* patch gets an add stroke. The
     authors' code turns the whole batch into add then.
     """
+    if not even:
+        both = frozenset(Operation)
+        return simulator.next_stroke(prediction, target, hints, operations=both, rng=rng)
     first = Operation.ADD if rng.random() < 0.5 else Operation.ERASE
     for operation in (first, Operation(-first)):
         stroke = simulator.next_stroke(
@@ -90,12 +111,14 @@ def draw_corrections(
     *,
     most: int = 1,
     overwrite: bool = True,
+    even: bool = True,
     before: HintMap | None = None,
 ) -> HintMap:
     """Return what `draw_hints` does, from a mask of shape (H, W) and the hints so far."""
     hints: HintMap = np.zeros(prediction.shape, dtype=np.int8) if before is None else before
     for _ in range(1 if most == 1 else int(rng.integers(1, most + 1))):
-        stroke = draw_stroke(simulator, constrain(prediction, hints), target, hints, rng)
+        corrected = constrain(prediction, hints)
+        stroke = draw_stroke(simulator, corrected, target, hints, rng, even=even)
         if stroke is None:
             break
         hints = merge_hints(hints, stroke, overwrite=overwrite)

@@ -40,15 +40,18 @@ class Drawer:
     seed : int
         The only source of chance.
     most : int
-        Strokes per patch are one to so many.
+        Strokes per patch and round are one to so many.
     overwrite : bool
         Whether later strokes hold where strokes overlap.
+    even : bool
+        Whether add and erase have equal chance; else the simulator decides.
     """
 
     simulator: UserSimulator
     seed: int
     most: int
     overwrite: bool
+    even: bool = True
 
     def hints(
         self,
@@ -73,7 +76,7 @@ class Drawer:
         before : ndarray of int8, shape (P, P), optional
             Hints of the rounds before; not changed.
         number : int
-            Of the round. The first has one to `most` strokes, every other one.
+            Of the round.
 
         Returns
         -------
@@ -87,6 +90,7 @@ class Drawer:
             stream(self.seed, "strokes", epoch, step, index, *later),
             most=self.most,
             overwrite=self.overwrite,
+            even=self.even,
             before=before,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from linerefine.refiners.base import Prompt, Refiner
 from linerefine.training.data import Batch, ValidationPatches
 from linerefine.training.distributed import ALONE, Group
 from linerefine.training.feeding import Ahead, Course, Host, batch_masks
-from linerefine.training.judging import wanted_changes
 from linerefine.training.losses import LOSSES, Loss, cross_entropy
 from linerefine.training.patches import (
     PatchTrials,
@@ -161,7 +160,13 @@ class RefinerTask(Task):
         self._simulator = simulator
         self._metrics = {metric_name: metric}
         self._threshold = threshold
-        self._drawer = Drawer(simulator, seed, config.strokes_per_patch, overwrite_hints)
+        self._drawer = Drawer(
+            simulator,
+            seed,
+            config.strokes_per_patch,
+            overwrite_hints,
+            even=config.operation == "chance",
+        )
         self._cut = float(np.float32(logit(threshold)))
         self._device = device
         self._seed = seed
@@ -175,46 +180,34 @@ class RefinerTask(Task):
         if prompt is None:
             prompt = self._first_prompt(batch, epoch, step)
         if self._config.learn == "every":
-            return self._loss_of_every(prompt, batch, epoch, step)
+            return self._loss_of_every_round(prompt, batch, epoch, step)
         prompt = self._advanced(prompt, batch, epoch, step)
-        return self._judged(self._refiner.encode(batch.image), prompt, batch)[0]
+        answers = self._refiner.answers(self._refiner.encode(batch.image), prompt)
+        return self._judged(answers, prompt, batch)
 
-    def _loss_of_every(self, prompt: Prompt, batch: Batch, epoch: int, step: int) -> Tensor:
+    def _loss_of_every_round(self, prompt: Prompt, batch: Batch, epoch: int, step: int) -> Tensor:
+        """Return the mean loss of all rounds of a step; what the image says is computed once."""
         features = self._refiner.encode(batch.image)
-        losses = []
-        for number in range(1, self._config.rounds + 1):
-            if number > 1:
-                before = prompt.hints[:, 0].to(torch.int8).cpu().numpy()
-                hints = self._more(answer, batch, epoch, step, before=before, number=number)
-                prompt = self._prompt(prompt.initial, hints, previous=answer)
-            loss, answer = self._judged(features, prompt, batch)
-            answer = answer.detach().float()
-            losses.append(loss)
+        answers = self._refiner.answers(features, prompt)
+        losses = [self._judged(answers, prompt, batch)]
+        for number in range(2, self._config.rounds + 1):
+            prompt = self._next(prompt, answers[-1].detach().float(), batch, epoch, step, number)
+            answers = self._refiner.answers(features, prompt)
+            losses.append(self._judged(answers, prompt, batch))
         return torch.stack(losses).mean()
 
-    def _judged(self, features: Any, prompt: Prompt, batch: Batch) -> tuple[Tensor, Tensor]:
-        answers = self._refiner.answers(features, prompt)
-        before = prompt.initial if prompt.previous is None else prompt.previous
-        losses = self._losses(answers[:1], before, prompt.hints, batch)
+    def _judged(self, answers: Sequence[Tensor], prompt: Prompt, batch: Batch) -> Tensor:
+        """Return the mean loss of all answers to one prompt."""
+        losses = [self._pooled(self._loss, answer, batch) for answer in answers]
         if self._config.keep > 0:
+            before = prompt.initial if prompt.previous is None else prompt.previous
             was_right = (before > self._cut) == batch.lines.bool()
             kept = batch._replace(roi=batch.roi.bool() & was_right)
             undone = [self._pooled(cross_entropy, answer, kept) for answer in answers]
             losses = [
                 one + self._config.keep * other for one, other in zip(losses, undone, strict=True)
             ]
-        return torch.stack(losses).mean(), answers[-1]
-
-    def _losses(
-        self, answers: Sequence[Tensor], before: Tensor, hints: Tensor, batch: Batch
-    ) -> list[Tensor]:
-        """Return the loss of each answer, or of what it changes."""
-        if self._config.judge == "answers":
-            return [self._pooled(self._loss, answer, batch) for answer in answers]
-        asked = wanted_changes(before, hints, batch.lines, batch.roi, self._cut)
-        part = batch._replace(lines=asked.wanted, roi=asked.counted)
-        changes = [asked.change(answer, self._cut) for answer in answers]
-        return [self._pooled(self._loss, change, part) for change in changes]
+        return torch.stack(losses).mean()
 
     def feed(self, batches: Iterator[Batch], course: Course) -> Generator[Batch, None, None]:
         """Yield the batches on the device, their strokes drawn meanwhile by other processes.
@@ -277,30 +270,25 @@ class RefinerTask(Task):
             features = self._refiner.encode(batch.image)
             for number in range(2, rounds + 1):
                 answer = self._refiner.refine(features, prompt).float()
-                before = prompt.hints[:, 0].to(torch.int8).cpu().numpy()
-                hints = self._more(answer, batch, epoch, step, before=before, number=number)
-                prompt = self._prompt(prompt.initial, hints, previous=answer)
+                prompt = self._next(prompt, answer, batch, epoch, step, number)
         # Older versions of torch use again, with gradients, what autocast has cast without.
         torch.clear_autocast_cache()
         return prompt
 
-    def _more(
-        self,
-        answer: Tensor,
-        batch: Batch,
-        epoch: int,
-        step: int,
-        *,
-        before: NDArray[np.int8],
-        number: int,
-    ) -> NDArray[np.int8]:
-        """Return all hints of a batch, shape (B, P, P), after a stroke on each answer."""
+    def _next(
+        self, prompt: Prompt, answer: Tensor, batch: Batch, epoch: int, step: int, number: int
+    ) -> Prompt:
+        """Return the prompt of round `number`: a stroke more, drawn on the answer to the last."""
         masks = (self._mask(answer), *batch_masks(batch))
+        before = prompt.hints[:, 0].to(torch.int8).cpu().numpy()
         if self._pool is None:
-            return self._drawer.batch(
+            hints = self._drawer.batch(
                 *masks, epoch, step, batch.first, before=before, number=number
             )
-        return self._pool.draw(*masks, epoch, step, batch.first, before=before, number=number)()
+        else:
+            wait = self._pool.draw(*masks, epoch, step, batch.first, before=before, number=number)
+            hints = wait()
+        return self._prompt(prompt.initial, hints, previous=answer)
 
     def _rounds(self, epoch: int, step: int) -> int:
         """Return how many rounds a step has: the same number in every process."""
@@ -321,6 +309,7 @@ class RefinerTask(Task):
         """Return relative gain and scores, averaged over passes with the same strokes each time."""
         if self._trials is None:
             self._trials = self._draw_trials(announce)
+        self._trials.calibrate(self._refiner)
         rows = self._trials.rows(
             self._refiner,
             tick=lambda done, total: announce(f"validating {self.name}", done, total),
@@ -338,5 +327,6 @@ class RefinerTask(Task):
             threshold=self._threshold,
             device=self._device,
             seed=self._seed,
+            even=self._config.operation == "chance",
             tick=lambda done, total: announce("drawing validation strokes", done, total),
         )

@@ -34,16 +34,16 @@ def training(registry, *sets, refiner="anchored"):
 
 
 def test_a_refiner_brings_how_it_is_meant_to_be_trained(registry):
-    assert (training(registry).rounds, training(registry).judge) == (4, "changes")
+    assert (training(registry).rounds, training(registry).learn) == (3, "every")
     assert training(registry, refiner="unet").rounds == 1
-    assert training(registry, refiner="unet").judge == "answers"
+    assert training(registry, refiner="unet").learn == "last"
     assert training(registry, refiner="unet").batch_size == training(registry).batch_size
 
 
 def test_its_own_table_says_more_and_the_runs_less(registry):
     own = training(registry, "refiners.anchored.training.rounds=2", "training.rounds=7")
-    assert (own.rounds, own.judge) == (2, "changes")
-    assert training(registry, "training.rounds=7").rounds == 4
+    assert (own.rounds, own.learn) == (2, "every")
+    assert training(registry, "training.rounds=7").rounds == 3
     assert training(registry, "training.max_epochs=9").max_epochs == 9
 
 
@@ -52,7 +52,7 @@ def test_what_is_saved_is_what_was_run(registry, tmp_path):
     path = tmp_path / "config.toml"
     path.write_text(dump_config(config))
     assert load_config(path) == config
-    assert config.refiners[0].training["judge"] == "changes"
+    assert config.refiners[0].training["learn"] == "every"
 
 
 def test_a_plugin_that_means_nonsense_is_refused_in_words():

@@ -6,12 +6,14 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from linerefine.config import NetworkConfig
 from linerefine.errors import ConfigError
 from linerefine.models.segmenter import Segmenter, build_network
-from linerefine.refiners.anchored import HELD, Anchored
-from linerefine.refiners.base import Prompt
+from linerefine.refiners.anchored import EVIDENCE, HELD, Anchored, _smallest_margin
+from linerefine.refiners.base import Prompt, Trial
 from linerefine.refiners.options import AnchoredOptions
 from linerefine.testing import check_refiner
 
@@ -20,10 +22,13 @@ EDGE = 128
 
 
 def anchored(**options) -> Anchored:
+    """Return a refiner that believes something: one that is untrained believes nothing new."""
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         settings = {"network": TINY, "width": 8, "reach": 20} | options
-        return Anchored(AnchoredOptions(**settings), channels=2).eval()
+        refiner = Anchored(AnchoredOptions(**settings), channels=2).eval()
+        torch.nn.init.normal_(refiner.branch.head.weight, std=20)
+    return refiner
 
 
 @pytest.fixture
@@ -44,7 +49,8 @@ def stroke(row: int, sign: int = 1) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"gate": False}, {"hold": False}, {"reach": None}, {"feedback": False}]
+    "options",
+    [{}, {"precision": None}, {"hold": False}, {"reach": None}, {"feedback": False}],
 )
 def test_it_keeps_the_contract_whatever_is_left_out(options):
     check_refiner(anchored(**options), channels=2)
@@ -73,19 +79,31 @@ def test_nothing_changes_beyond_the_reach_and_something_does_within(image, initi
     assert rows.min() < 63 - reach // 2
 
 
-def test_without_a_reach_everything_may_change(image, initial):
+def test_without_a_reach_all_of_the_crop_may_change(image, initial):
     with torch.no_grad():
         answer = anchored(reach=None)(image, Prompt(initial, stroke(64), initial))
-    assert (answer != initial).all()
+    changed = answer != initial
+    assert changed[..., :8, :].any()
+    assert changed[..., -8:, :].any()
 
 
-def test_only_what_is_new_moves_the_answer(image, initial):
-    refiner = anchored()
+@pytest.mark.parametrize("reach", [20, None])
+def test_without_a_new_stroke_nothing_changes(image, initial, reach):
+    refiner = anchored(reach=reach)
     with torch.no_grad():
         first = refiner(image, Prompt(initial, stroke(20), initial))
         again = refiner(image, Prompt(initial, stroke(20), first))
-        second = refiner(image, Prompt(initial, stroke(20) + stroke(100), first))
+        none = refiner(image, Prompt(initial, torch.zeros_like(initial), initial))
+    assert not torch.equal(first, initial)
     assert torch.equal(again, first)
+    assert torch.equal(none, initial)
+
+
+def test_a_new_stroke_leaves_the_answers_to_others_alone(image, initial):
+    refiner = anchored()
+    with torch.no_grad():
+        first = refiner(image, Prompt(initial, stroke(20), initial))
+        second = refiner(image, Prompt(initial, stroke(20) + stroke(100), first))
     assert torch.equal(second[..., :60, :], first[..., :60, :])
     assert not torch.equal(second[..., 80:, :], first[..., 80:, :])
 
@@ -98,41 +116,109 @@ def test_without_feedback_it_starts_from_the_first_prediction(image, initial):
     assert torch.equal(one, other)
 
 
-def test_the_answer_is_the_one_before_moved_as_far_as_the_influence_says(image, initial):
-    refiner, hints = anchored(hold=False), stroke(64)
-    prompt = Prompt(initial, hints, initial)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_pixel_changes_where_the_network_is_sure_of_the_opposite(image, initial, sign):
+    refiner = anchored(reach=None)
+    refiner.margins.copy_(torch.tensor([[0.5, 2.0], [1.5, 1.0]]))
+    prompt = Prompt(initial, stroke(64, sign), initial)
     with torch.no_grad():
         features = refiner.encode(image)
-        proposal, influence = refiner.change(features, prompt)
-        answer = refiner.refine(features, prompt)
-    assert 0 <= influence.min() < influence.max() < 1
-    chance, proposed = initial.sigmoid(), proposal.sigmoid()
-    torch.testing.assert_close(answer.sigmoid(), chance + influence * (proposed - chance))
-    assert torch.equal(answer[influence == 0], initial[influence == 0])
+        belief, answer = refiner.belief(features, prompt), refiner.refine(features, prompt)
+    free = prompt.hints == 0
+    added, erased = ((answer > 0) & (initial <= 0) & free), ((answer <= 0) & (initial > 0) & free)
+    to_add, to_erase = (0.5, 2.0) if sign > 0 else (1.5, 1.0)
+    assert torch.equal(added, (initial <= 0) & (belief > to_add) & free)
+    assert torch.equal(erased, (initial > 0) & (belief < -to_erase) & free)
+    assert added.any()
+    assert erased.any()
+    kept = free & ~added & ~erased
+    assert torch.equal(answer[kept], initial[kept])
+    assert ((answer - belief)[added & (belief < HELD - 1)] == 0).all()
 
 
-def test_the_window_is_one_at_the_stroke_and_falls_to_nothing(image, initial):
-    refiner = anchored(gate=False, reach=20)
+def test_what_it_changes_by_itself_never_passes_for_a_stroke(image, initial):
+    refiner = anchored(reach=None)
     with torch.no_grad():
-        _, influence = refiner.change(refiner.encode(image), Prompt(initial, stroke(64), initial))
-    along = influence[0, 0, 64:, 60]
-    assert (along[:2] == 1).all()
-    assert (along.diff() <= 0).all()
-    assert along[math.ceil(21 + 1) :].max() == 0
+        torch.nn.init.normal_(refiner.branch.head.weight, std=1000)
+        answer = refiner(image, Prompt(initial, stroke(64), initial))
+        where = (answer == answer.clamp(-HELD + 1, HELD - 1)) | (answer == initial)
+    assert where[stroke(64) == 0].all()
 
 
-def test_the_proposal_is_judged_beside_the_answer(image, initial):
-    refiner, hints = anchored(), stroke(64)
-    prompt = Prompt(initial, hints, initial)
+def test_an_untrained_one_believes_in_the_first_prediction(image, initial):
+    refiner = anchored()
+    torch.nn.init.zeros_(refiner.branch.head.weight)
+    with torch.no_grad():
+        belief = refiner.belief(refiner.encode(image), Prompt(initial, stroke(64), -initial))
+    assert torch.equal(belief, initial)
+
+
+def test_what_it_believes_is_judged_within_reach_beside_the_answer(image, initial):
+    refiner, prompt = anchored(reach=16), Prompt(initial, stroke(64), initial)
     with torch.no_grad():
         features = refiner.encode(image)
-        proposed, answer = refiner.answers(features, prompt)
-        change = refiner.change(features, prompt)
-        (alone,) = anchored(judge_proposal=False).answers(features, prompt)
-    free = (change.influence > 0) & (hints == 0)
-    assert torch.equal(proposed[free], change.proposal[free])
-    assert torch.equal(proposed[change.influence == 0], initial[change.influence == 0])
-    assert torch.equal(answer, alone)
+        judged, answer = refiner.answers(features, prompt)
+        belief = refiner.belief(features, prompt)
+        assert torch.equal(answer, refiner.refine(features, prompt))
+    assert torch.equal(judged[..., 56:72, 50:70], belief[..., 56:72, 50:70])
+    assert torch.equal(judged[..., :40, :], initial[..., :40, :])
+
+
+def trial(refiner, image, initial, lines, sign):
+    prompt = Prompt(initial, stroke(64, sign), initial)
+    return Trial(refiner.encode(image), prompt, lines, torch.ones_like(lines))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_margins_are_such_that_enough_of_what_changes_is_right(image, initial, sign):
+    refiner = anchored(reach=None, precision=0.7)
+    with torch.no_grad():
+        belief = refiner.belief(refiner.encode(image), Prompt(initial, stroke(64, sign), initial))
+        noise = torch.rand(belief.shape, generator=torch.Generator().manual_seed(4))
+        lines = noise < (2 * belief / belief.std()).sigmoid()  # the surer, the oftener right
+        one = trial(refiner, image, initial, lines, sign)
+        refiner.calibrate(iter([one]))
+        answer = refiner.refine(one.features, one.prompt)
+    changed = ((answer > 0) != (initial > 0)) & (one.prompt.hints == 0)
+    for was_line in (False, True):
+        part = changed & ((initial > 0) == was_line)
+        assert part.sum() >= 100
+        assert ((answer > 0) == lines)[part].double().mean() >= 0.7
+    asked, other = (0, 1) if sign > 0 else (1, 0)
+    assert refiner.margins[asked].max() > 0
+    assert refiner.margins[asked].isfinite().all()
+    assert (refiner.margins[other] == math.inf).all()  # nobody has seen such a stroke
+
+
+def test_what_is_never_right_never_changes_and_without_a_precision_all_does(image, initial):
+    with torch.no_grad():
+        refiner, all_ = anchored(reach=None), anchored(reach=None, precision=None)
+        prompt = Prompt(initial, stroke(64), initial)
+        belief = refiner.belief(refiner.encode(image), prompt)
+        for each in (refiner, all_):
+            each.calibrate(iter([trial(each, image, initial, belief <= 0, 1)]))
+        kept, moved = (each(image, prompt) for each in (refiner, all_))
+    free = prompt.hints == 0
+    assert torch.equal(kept[free], initial[free])
+    assert torch.equal((moved > 0)[free], (belief > 0)[free])
+
+
+@given(
+    rights=st.lists(st.booleans(), min_size=EVIDENCE, max_size=3 * EVIDENCE),
+    precision=st.floats(0.05, 0.95),
+    seed=st.integers(0, 99),
+)
+def test_no_smaller_margin_would_do(rights, precision, seed):
+    sureness = torch.rand(len(rights), generator=torch.Generator().manual_seed(seed))
+    right = torch.tensor(rights, dtype=torch.float32)
+    margin = _smallest_margin(sureness, right, precision)
+    shares = {cut: right[sureness > cut].double().mean() for cut in [0.0, *sureness.tolist()]}
+    fit = [
+        cut
+        for cut, share in shares.items()
+        if share >= precision and (sureness > cut).sum() >= EVIDENCE
+    ]
+    assert margin == (min(fit) if fit else math.inf)
 
 
 def test_the_image_branch_begins_as_the_first_prediction_network(image):

@@ -265,3 +265,61 @@ def test_progress_is_told(patches, overlap):
 def test_predicted_patches_equal_one_call_each(patches):
     for index, logits in enumerate(predict_patches(Threshold(), patches, CPU, batch_size=4)):
         np.testing.assert_allclose(logits, patches.patch(index).image[0] - 1, atol=1e-6)
+
+
+class Calibrating(Answer):
+    """Keeps the trials it is shown."""
+
+    def calibrate(self, trials):
+        self.shown = [(not torch.is_grad_enabled(), self.training, each) for each in trials]
+
+
+def test_a_refiner_is_calibrated_on_the_strokes_that_score_it(patches, overlap):
+    refiner = Calibrating(1.0).train()
+    trials = PatchTrials(
+        Threshold(),
+        patches,
+        Longest(),
+        {"iou": overlap},
+        passes=2,
+        threshold=0.5,
+        device=CPU,
+        seed=0,
+        batch_size=len(patches),
+    )
+    trials.calibrate(refiner)
+    assert refiner.training
+    for without_gradients, training, trial in refiner.shown:
+        assert without_gradients
+        assert not training
+        for index in range(len(patches)):
+            target = patches.target(index)
+            assert np.array_equal(trial.lines[index, 0], target.mask)
+            assert np.array_equal(trial.roi[index, 0], target.roi)
+        assert (trial.prompt.previous == trial.prompt.initial).all()
+    one, other = (trial.prompt.hints for *_, trial in refiner.shown)
+    assert not torch.equal(one, other)
+
+
+def test_the_simulator_may_decide_between_add_and_erase(patches, overlap):
+    asked = []
+
+    class Asked(Longest):
+        def next_stroke(self, *args, operations, **kwargs):
+            asked.append(len(operations))
+            return super().next_stroke(*args, operations=operations, **kwargs)
+
+    for even in (True, False):
+        PatchTrials(
+            Threshold(),
+            patches,
+            Asked(),
+            {"iou": overlap},
+            passes=1,
+            threshold=0.5,
+            device=CPU,
+            seed=0,
+            even=even,
+        )
+        assert set(asked) == ({1} if even else {2})
+        asked.clear()

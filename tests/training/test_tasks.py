@@ -20,7 +20,6 @@ from linerefine.refiners.base import Prompt, Refiner
 from linerefine.simulators.longest import Longest
 from linerefine.training.data import TrainingPatches, ValidationPatches
 from linerefine.training.feeding import Course
-from linerefine.training.judging import wanted_changes
 from linerefine.training.loop import fit_refiner
 from linerefine.training.losses import dice_loss
 from linerefine.training.tasks import RefinerTask
@@ -175,17 +174,6 @@ class Dots(UserSimulator):
         self.drawn += 1
         (operation,) = operations
         return Stroke([rng.integers(0, 64, size=2)], half_width=2, operation=operation)
-
-
-def test_only_the_first_round_has_several_strokes(task_of, batch):
-    dots = Dots()
-    task = task_of(seeded(Watched).train(), simulator=dots, rounds=3, strokes_per_patch=5)
-    step = step_with(task, 3)
-    prompt = task._first_prompt(batch, 0, step)
-    assert dots.drawn > len(batch.lines) + 2
-    dots.drawn = 0
-    task._advanced(prompt, batch, 0, step)
-    assert dots.drawn == 2 * len(batch.lines)
 
 
 def test_only_the_last_round_learns_and_the_others_leave_no_trace(task_of, batch):
@@ -397,12 +385,25 @@ def test_undoing_costs_what_was_right_once_more(task_of, batch, keep):
     torch.testing.assert_close(loss, expected)
 
 
-def test_a_loss_of_changes_sees_what_the_strokes_touch(task_of, batch):
-    refiner = seeded(Watched)
-    loss = task_of(refiner, loss="dice", judge="changes").loss(batch, 0, 0)
-    (call,) = refiner.calls
-    asked = wanted_changes(call.prompt.previous, call.prompt.hints, batch.lines, batch.roi, 0.0)
-    assert asked.wanted.any()
-    change = asked.change(call.answer, 0.0)
-    torch.testing.assert_close(loss, dice_loss(change, asked.wanted, asked.counted))
-    assert not torch.equal(loss, dice_loss(call.answer, batch.lines, batch.roi))
+def test_every_round_is_learnt_from_and_the_image_encoded_once(task_of, batch):
+    refiner, encoded = seeded(Watched), []
+    refiner.encode = lambda image: encoded.append(image) or image
+    loss = task_of(refiner, loss="dice", rounds=3, learn="every").loss(batch, 0, 0)
+    assert len(encoded) == 1
+    assert [call.learns for call in refiner.calls] == [True] * 3
+    losses = [dice_loss(call.answer, batch.lines, batch.roi) for call in refiner.calls]
+    torch.testing.assert_close(loss, torch.stack(losses).mean())
+    for one, other in pairwise(refiner.calls):
+        assert torch.equal(other.prompt.previous, one.answer.detach())
+        assert ((other.prompt.hints != 0) >= (one.prompt.hints != 0)).all()
+        assert not torch.equal(other.prompt.hints, one.prompt.hints)
+
+
+def test_every_round_has_as_many_strokes_as_allowed(task_of, batch):
+    strokes = {"few": [], "many": []}
+    for name, most in (("few", 1), ("many", 4)):
+        refiner = seeded(Watched)
+        task_of(refiner, rounds=2, learn="every", strokes_per_patch=most).loss(batch, 0, 0)
+        strokes[name] = [int((call.prompt.hints != 0).sum()) for call in refiner.calls]
+    assert strokes["many"][0] > strokes["few"][0]
+    assert strokes["many"][1] - strokes["many"][0] > strokes["few"][1] - strokes["few"][0]
