@@ -79,7 +79,7 @@ def linerefine_refiners() -> Iterator[Entry[Refiner]]:
     yield Entry("pan", summary, _pan, options.PANOptions)
     summary = "a network that mends its own answer and never sees strokes"
     yield Entry("iternet", summary, _iternet, options.IterNetOptions)
-    summary = "adds to its last answer, near the new stroke only, and holds every stroke"
+    summary = "keeps its last answer but for what it is sure of, and holds every stroke"
     session = {
         "rounds": 3,
         "strokes_per_patch": 2,

@@ -1,0 +1,126 @@
+"""Print what a refiner would change after one stroke, and how much of it is right.
+
+Usage: python scripts/change_precision.py RUN REFINER [--every N]
+
+RUN is a run folder with sessions of ``manual`` in the independent protocol: its strokes are drawn
+again on the first prediction, and after every N-th (default 5) the refiner is asked about a crop
+around it. Rows: kind of stroke, kind of change, distance from the stroke. Columns: how sure the
+network must be, in log-odds; pixels per stroke that change to right and to wrong, and the share
+that is right. For the refiner ``anchored`` the answer is its belief, before any margin.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from linerefine.events import SessionKey
+from linerefine.experiment.bench import Bench
+from linerefine.experiment.loading import load_bench
+from linerefine.experiment.notifier import Notifier
+from linerefine.experiment.replay import replay
+from linerefine.experiment.stored import stored_refiner
+from linerefine.geometry.tiles import crop
+from linerefine.refiners.anchored import HELD, Anchored
+from linerefine.refiners.base import Prompt, Refiner
+from linerefine.registry import Registry
+from linerefine.types import Operation
+
+MARGINS = (0.0, 0.5, 1.0, 2.0)
+BANDS = {"to 24 px": (0, 24), "to 64 px": (24, 64), "beyond": (64, np.inf)}
+CHANGES = {"adds": True, "erases": False}
+
+
+def main() -> None:
+    """Print the table of one refiner of a run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("refiner")
+    parser.add_argument("--every", type=int, default=5)
+    wanted = parser.parse_args()
+    bench = load_bench(Registry.discover(), wanted.run, None, "cpu", Notifier([]))
+    refiner = stored_refiner(bench, wanted.refiner).eval()
+    sums: dict[tuple[str, str, str, float], np.ndarray] = defaultdict(lambda: np.zeros(2))
+    strokes: dict[str, int] = defaultdict(int)
+    for operation, counts in changes(bench, refiner, wanted.every):
+        strokes[operation] += 1
+        for key, count in counts.items():
+            sums[(operation, *key)] += count
+    print("| stroke | change | distance |", " | ".join(f"> {margin:g}" for margin in MARGINS), "|")
+    print("| --- | --- | --- |", " | ".join("---" for _ in MARGINS), "|")
+    for operation in sorted(strokes):
+        for change in CHANGES:
+            for band in BANDS:
+                cells = [
+                    _cell(sums[operation, change, band, margin], strokes[operation])
+                    for margin in MARGINS
+                ]
+                print(f"| {operation} | {change} | {band} |", " | ".join(cells), "|")
+
+
+def changes(
+    bench: Bench, refiner: Refiner, every: int
+) -> Iterator[tuple[str, dict[tuple[str, str, float], tuple[int, int]]]]:
+    """Yield the kind of each stroke, and right and wrong changes by change, band and margin."""
+    for name in bench.loader.names("test"):
+        sample = bench.loaded(name)
+        before = np.zeros(sample.shape, dtype=np.int8)
+        for round_, session in replay(bench, SessionKey("manual", 0, name)):
+            hints = session.hints.copy()
+            if round_.stroke is not None and round_.tile is not None and round_.index % every == 0:
+                place = round_.tile
+                cut = {
+                    "image": crop(sample.image, place),
+                    "initial": crop(session.initial, place),
+                    "hints": crop(hints, place),
+                    "old": crop(before, place),
+                    "lines": crop(sample.target.mask, place),
+                    "roi": crop(sample.target.roi, place),
+                }
+                kind = "add" if round_.stroke.operation is Operation.ADD else "erase"
+                yield kind, _counted(refiner, cut)
+            before = hints
+
+
+def _counted(
+    refiner: Refiner, cut: dict[str, np.ndarray]
+) -> dict[tuple[str, str, float], tuple[int, int]]:
+    previous = np.where(cut["old"] != 0, HELD * cut["old"], cut["initial"])
+    prompt = Prompt(*map(_tensor, (cut["initial"], cut["hints"], previous)))
+    with torch.inference_mode():
+        features = refiner.encode(torch.from_numpy(np.ascontiguousarray(cut["image"]))[None])
+        ask = refiner.belief if isinstance(refiner, Anchored) else refiner.refine
+        logits = ask(features, prompt)[0, 0].float().numpy()
+    is_new = cut["hints"] != cut["old"]
+    distance = cv2.distanceTransform((~is_new).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    was_line, is_line = previous > 0, logits > 0
+    is_open = (was_line != is_line) & cut["roi"] & (cut["hints"] == 0)
+    found = {}
+    for change, adds in CHANGES.items():
+        for band, (nearest, farthest) in BANDS.items():
+            inside = (distance > nearest) & (distance <= farthest)
+            for margin in MARGINS:
+                chosen = is_open & (is_line == adds) & inside & (np.abs(logits) > margin)
+                rights = int((chosen & (is_line == cut["lines"])).sum())
+                found[change, band, margin] = (rights, int(chosen.sum()) - rights)
+    return found
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))[None, None]
+
+
+def _cell(counts: np.ndarray, strokes: int) -> str:
+    right, wrong = counts / strokes
+    share = f" ({counts[0] / counts.sum():.0%})" if counts.sum() else ""
+    return f"{right:.1f} / {wrong:.1f}{share}"
+
+
+if __name__ == "__main__":
+    main()
