@@ -45,6 +45,12 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
 }
 """What makes the refiner ``anchored``, by what it is without it."""
 
+REFUSED: Mapping[str, Mapping[str, Any]] = {
+    "keep": {"training": {"keep": 1.0}},
+    "reach": {"options": {"reach": 48}},
+}
+"""What could be added to it, and has not paid so far."""
+
 
 @hookimpl
 def linerefine_loaders() -> Iterator[Entry[ModalityLoader]]:
@@ -139,7 +145,7 @@ def linerefine_studies() -> Iterator[Study]:
     )
     yield Study(
         name="ingredients",
-        summary="the refiner anchored, whole and with one ingredient taken away at a time",
+        summary="the refiner anchored, whole and with one ingredient less or more at a time",
         source="no paper: what each part of a refiner is worth",
         experiment="folder",
         views=("sessions", "gain", "extremes", "training"),
@@ -149,6 +155,10 @@ def linerefine_studies() -> Iterator[Study]:
             *(
                 Variant(f"no_{name}", {"name": "anchored", **changes})
                 for name, changes in INGREDIENTS.items()
+            ),
+            *(
+                Variant(f"with_{name}", {"name": "anchored", **changes})
+                for name, changes in REFUSED.items()
             ),
         ),
         protocols=("independent",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from linerefine import builtin
-from linerefine.builtin import INGREDIENTS
+from linerefine.builtin import INGREDIENTS, REFUSED
 from linerefine.configure import dump_config, load_config, resolve
 from linerefine.errors import ConfigError
 from linerefine.hooks import Entry, hookimpl
@@ -61,14 +61,15 @@ def test_a_plugin_that_means_nonsense_is_refused_in_words():
         training(registry, refiner="patient")
 
 
-def test_each_ingredient_can_be_left_out_and_nothing_else_changes(registry):
+def test_each_variant_is_one_ingredient_less_or_more(registry):
     study = registry.study("ingredients")
     config = resolve(registry, "folder", study=study, protocol="independent", profile="quick")
     by_label = {part.key: part for part in config.refiners}
-    assert set(by_label) == {"unet", "whole", "manual", *(f"no_{name}" for name in INGREDIENTS)}
+    variants = {f"no_{name}" for name in INGREDIENTS} | {f"with_{name}" for name in REFUSED}
+    assert set(by_label) == {"unet", "whole", "manual", *variants}
     whole = by_label["whole"]
-    for name in INGREDIENTS:
-        part = by_label[f"no_{name}"]
+    for name in variants:
+        part = by_label[name]
         differ = [key for key in whole.options if part.options[key] != whole.options[key]]
         own, full = config.training_of(part), config.training_of(whole)
         differ += [key for key in type(own).model_fields if getattr(own, key) != getattr(full, key)]
