@@ -35,18 +35,19 @@ __all__ = [
 INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "feedback": {"options": {"feedback": False}},
     "hold": {"options": {"hold": False}},
-    "precision": {"options": {"precision": None}},
+    "margins": {"options": {"margins": (0.0, 0.0, 0.0)}},
     "beginning": {"options": {"begin": "random"}},
     "rounds": {"training": {"rounds": 1}},
     "every_round": {"training": {"learn": "last"}},
     "strokes": {"training": {"strokes_per_patch": 1}},
-    "operation": {"training": {"operation": "chance"}},
     "cross_entropy": {"training": {"loss": "dice_bce"}},
 }
 """What makes the refiner ``anchored``, by what it is without it."""
 
 REFUSED: Mapping[str, Mapping[str, Any]] = {
     "keep": {"training": {"keep": 1.0}},
+    "measured_margins": {"options": {"precision": 0.85}},
+    "operation": {"training": {"operation": "simulator"}},
     "reach": {"options": {"reach": 48}},
 }
 """What could be added to it, and has not paid so far."""
@@ -86,13 +87,7 @@ def linerefine_refiners() -> Iterator[Entry[Refiner]]:
     summary = "a network that mends its own answer and never sees strokes"
     yield Entry("iternet", summary, _iternet, options.IterNetOptions)
     summary = "keeps its last answer but for what it is sure of, and holds every stroke"
-    session = {
-        "rounds": 3,
-        "strokes_per_patch": 2,
-        "learn": "every",
-        "operation": "simulator",
-        "loss": "bce",
-    }
+    session = {"rounds": 3, "strokes_per_patch": 2, "learn": "every", "loss": "bce"}
     yield Entry("anchored", summary, _anchored, options.AnchoredOptions, training=session)
     yield Entry("manual", "strokes pasted on the first prediction: the baseline", _manual)
 

@@ -62,12 +62,11 @@ class Anchored(Refiner):
     unsure of stays as it was, bit for bit, and what it changes once it does
     not change back a stroke later for a hair's breadth.
 
-    How sure it must be is measured, not guessed: `calibrate` takes the
-    smallest margins with which a share of ``options.precision`` of what would
-    change on validation patches is right. There are four, by kind of stroke
-    and of change, for the stroke says which way it is wrong here: lines added
-    after an erase stroke are wrong far more often than lines erased
-    (docs/explanation/anchored.md has the numbers).
+    How sure it must be depends on the stroke, for that says which way it is
+    wrong here: lines added after an erase stroke are wrong far more often than
+    lines erased (docs/explanation/anchored.md has the numbers), so none are
+    added there. With ``options.precision`` the margins are not given but
+    measured by `calibrate`, as soon as validation patches are at hand.
 
     `encode` runs the image branch, a whole encoder-decoder; `refine` the
     prompt branch alone, which works at half resolution and below and is
@@ -85,7 +84,10 @@ class Anchored(Refiner):
         self.branch = _PromptBranch(widths)
         self.margins: Tensor
         """How sure it must be, log-odds: after an add or erase stroke, to add or to erase."""
-        self.register_buffer("margins", torch.zeros(2, 2))
+        adding, correcting, erasing = options.margins
+        margins = torch.tensor([[adding, correcting], [math.inf, erasing]])
+        # What is given comes with the options; what was measured belongs to the weights.
+        self.register_buffer("margins", margins, persistent=options.precision is not None)
 
     def begin_from(self, segmenter: Segmenter) -> None:
         """Let the image branch begin as the first-prediction network, but for its last layer.

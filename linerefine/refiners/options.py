@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
@@ -93,6 +93,9 @@ class IterNetOptions(Options):
     )
 
 
+_Margin: TypeAlias = Annotated[float, Field(ge=0)]
+
+
 class AnchoredOptions(Options):
     """Options of the refiner ``anchored``; each ingredient can be left out to see what it pays."""
 
@@ -108,12 +111,17 @@ class AnchoredOptions(Options):
     hold: bool = Field(
         True, description="Whether strokes are held as constraints in the logits themselves."
     )
+    margins: tuple[_Margin, _Margin, _Margin] = Field(
+        (1.0, 0.5, 0.0),
+        description="How sure it must be to change a pixel, log-odds: after an add stroke to add "
+        "and to erase, after an erase stroke to erase. After an erase stroke it never adds.",
+    )
     precision: float | None = Field(
-        0.85,
+        None,
         gt=0,
         lt=1,
-        description="Least share of the pixels it changes that must be right, on validation "
-        "patches: decides how sure it has to be. None: it changes whatever it believes.",
+        description="Measure the margins on validation patches instead, so that this share of the "
+        "pixels it changes is right.",
     )
     reach: int | None = Field(
         None,
