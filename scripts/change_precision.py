@@ -3,10 +3,10 @@
 Usage: python scripts/change_precision.py RUN REFINER [--every N]
 
 RUN is a run folder with sessions of ``manual`` in the independent protocol: its strokes are drawn
-again on the first prediction, and after every N-th (default 5) the refiner is asked about a crop
-around it. Rows: kind of stroke, kind of change, distance from the stroke. Columns: how sure the
-network must be, in log-odds; pixels per stroke that change to right and to wrong, and the share
-that is right. For the refiner ``anchored`` the answer is its belief, before any margin.
+again on the first prediction, and after every N-th (default 5) the refiner is asked about the crop
+that a session would show it. Rows: kind of stroke, kind of change, distance from the stroke.
+Columns: how sure the network must be, in log-odds; pixels per stroke that change to right and to
+wrong, and the share that is right. For ``anchored`` that is its belief, before any margin.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from linerefine.geometry.tiles import crop
 from linerefine.refiners.anchored import HELD, Anchored
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.registry import Registry
-from linerefine.types import Operation
+from linerefine.session.placement import place
+from linerefine.types import Operation, Tile
 
 MARGINS = (0.0, 0.5, 1.0, 2.0)
 BANDS = {"to 24 px": (0, 24), "to 64 px": (24, 64), "beyond": (64, np.inf)}
@@ -73,15 +74,17 @@ def changes(
         before = np.zeros(sample.shape, dtype=np.int8)
         for round_, session in replay(bench, SessionKey("manual", 0, name)):
             hints = session.hints.copy()
-            if round_.stroke is not None and round_.tile is not None and round_.index % every == 0:
-                place = round_.tile
+            if round_.stroke is not None and round_.index % every == 0 and (hints != before).any():
+                rows, cols = np.nonzero(hints != before)
+                box = Tile(rows.min(), cols.min(), rows.max() + 1, cols.max() + 1)
+                around = place(round_.stroke, box, sample.shape, bench.config.session)
                 cut = {
-                    "image": crop(sample.image, place),
-                    "initial": crop(session.initial, place),
-                    "hints": crop(hints, place),
-                    "old": crop(before, place),
-                    "lines": crop(sample.target.mask, place),
-                    "roi": crop(sample.target.roi, place),
+                    "image": crop(sample.image, around),
+                    "initial": crop(session.initial, around),
+                    "hints": crop(hints, around),
+                    "old": crop(before, around),
+                    "lines": crop(sample.target.mask, around),
+                    "roi": crop(sample.target.roi, around),
                 }
                 kind = "add" if round_.stroke.operation is Operation.ADD else "erase"
                 yield kind, _counted(refiner, cut)
