@@ -9,7 +9,14 @@ import torch
 from linerefine.errors import DeviceError
 from linerefine.machine import usable_cores
 
-__all__ = ["cuda_devices", "describe_device", "has_native_bf16", "resolve_device", "set_threads"]
+__all__ = [
+    "cuda_devices",
+    "describe_device",
+    "has_exact_int8",
+    "has_native_bf16",
+    "resolve_device",
+    "set_threads",
+]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -49,6 +56,12 @@ def has_native_bf16() -> bool:
     if probe is not None and platform.machine().lower() in {"x86_64", "amd64"}:
         return bool(probe())
     return False
+
+
+def has_exact_int8() -> bool:
+    """Say whether this CPU adds up products of eight-bit numbers without saturating (VNNI)."""
+    probe = getattr(torch.cpu, "_is_vnni_supported", None)
+    return probe is not None and bool(probe())
 
 
 def set_threads(count: int | None) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from linerefine.models.device import has_exact_int8
 from linerefine.models.onnx import INPUT
 
 __all__ = ["quantised"]
@@ -33,7 +34,8 @@ def quantised(model: bytes, calibration: Sequence[Tensor]) -> bytes:
     Returns
     -------
     model : bytes
-        Weights per channel and activations in signed eight bits; the first
+        Weights per channel and activations in signed eight bits, weights in
+        seven where this CPU's sums of products would saturate; the first
         convolution, whose inputs have channels of very different range, and
         the last `KEPT_LAYERS` stay float32.
     """
@@ -53,6 +55,8 @@ def quantised(model: bytes, calibration: Sequence[Tensor]) -> bytes:
             _Reader(calibration),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
+            # Sums of products saturate on older CPUs; weights of seven bits leave room for them.
+            reduce_range=not has_exact_int8(),
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             op_types_to_quantize=["Conv"],
