@@ -44,13 +44,13 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
 }
 """What makes the refiner ``anchored``, by what it is without it."""
 
-REFUSED: Mapping[str, Mapping[str, Any]] = {
+OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "keep": {"training": {"keep": 1.0}},
     "measured_margins": {"options": {"precision": 0.85}},
     "operation": {"training": {"operation": "simulator"}},
     "reach": {"options": {"reach": 48}},
 }
-"""What could be added to it, and has not paid so far."""
+"""What could be added to it, and has not been shown to pay."""
 
 
 @hookimpl
@@ -153,7 +153,7 @@ def linerefine_studies() -> Iterator[Study]:
             ),
             *(
                 Variant(f"with_{name}", {"name": "anchored", **changes})
-                for name, changes in REFUSED.items()
+                for name, changes in OPTIONAL.items()
             ),
         ),
         protocols=("independent",),

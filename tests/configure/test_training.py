@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from linerefine import builtin
-from linerefine.builtin import INGREDIENTS, REFUSED
+from linerefine.builtin import INGREDIENTS, OPTIONAL
 from linerefine.configure import dump_config, load_config, resolve
 from linerefine.errors import ConfigError
 from linerefine.hooks import Entry, hookimpl
@@ -65,7 +65,7 @@ def test_each_variant_is_one_ingredient_less_or_more(registry):
     study = registry.study("ingredients")
     config = resolve(registry, "folder", study=study, protocol="independent", profile="quick")
     by_label = {part.key: part for part in config.refiners}
-    variants = {f"no_{name}" for name in INGREDIENTS} | {f"with_{name}" for name in REFUSED}
+    variants = {f"no_{name}" for name in INGREDIENTS} | {f"with_{name}" for name in OPTIONAL}
     assert set(by_label) == {"unet", "whole", "manual", *variants}
     whole = by_label["whole"]
     for name in variants:
