@@ -63,6 +63,17 @@ def patches(drawn):
 
 
 @pytest.fixture
+def trials_of(patches, overlap):
+    def trials(simulator=None, **settings):
+        settings = {"passes": 1, "threshold": 0.5, "device": CPU, "seed": 0} | settings
+        return PatchTrials(
+            Threshold(), patches, simulator or Longest(), {"iou": overlap}, **settings
+        )
+
+    return trials
+
+
+@pytest.fixture
 def score(patches, overlap):
     def rows(refiner, simulator=None, seed=0, passes=3, metrics=None, threshold=0.5):
         return score_patches(
@@ -109,19 +120,9 @@ def test_the_image_is_encoded_once_for_all_passes(score, patches):
     assert (refiner.encoded, refiner.refined) == (batches, 3 * batches)
 
 
-def test_the_batch_size_changes_no_score(patches, overlap):
+def test_the_batch_size_changes_no_score(trials_of):
     def rows(size):
-        return PatchTrials(
-            Threshold(),
-            patches,
-            Longest(),
-            {"iou": overlap},
-            passes=2,
-            threshold=0.5,
-            device=CPU,
-            seed=0,
-            batch_size=size,
-        ).rows(Answer(1.0))
+        return trials_of(passes=2, batch_size=size).rows(Answer(1.0))
 
     assert rows(1) == rows(7)
 
@@ -242,20 +243,9 @@ def test_modules_are_left_in_the_mode_they_were_in(patches, overlap):
         assert segmenter.training is refiner.training is is_training
 
 
-def test_progress_is_told(patches, overlap):
+def test_progress_is_told(trials_of, patches):
     told = []
-    trials = PatchTrials(
-        Threshold(),
-        patches,
-        Longest(),
-        {"iou": overlap},
-        passes=2,
-        threshold=0.5,
-        device=CPU,
-        seed=0,
-        batch_size=4,
-        tick=lambda *a: told.append(a),
-    )
+    trials = trials_of(passes=2, batch_size=4, tick=lambda *a: told.append(a))
     assert told[-1] == (2 * len(patches), 2 * len(patches))
     told.clear()
     trials.rows(Manual(), tick=lambda *a: told.append(a))
@@ -274,19 +264,9 @@ class Calibrating(Answer):
         self.shown = [(not torch.is_grad_enabled(), self.training, each) for each in trials]
 
 
-def test_a_refiner_is_calibrated_on_the_strokes_that_score_it(patches, overlap):
+def test_a_refiner_is_calibrated_on_the_strokes_that_score_it(trials_of, patches):
     refiner = Calibrating(1.0).train()
-    trials = PatchTrials(
-        Threshold(),
-        patches,
-        Longest(),
-        {"iou": overlap},
-        passes=2,
-        threshold=0.5,
-        device=CPU,
-        seed=0,
-        batch_size=len(patches),
-    )
+    trials = trials_of(passes=2, batch_size=len(patches))
     trials.calibrate(refiner)
     assert refiner.training
     for without_gradients, training, trial in refiner.shown:
@@ -301,7 +281,7 @@ def test_a_refiner_is_calibrated_on_the_strokes_that_score_it(patches, overlap):
     assert not torch.equal(one, other)
 
 
-def test_the_simulator_may_decide_between_add_and_erase(patches, overlap):
+def test_the_simulator_may_decide_between_add_and_erase(trials_of):
     asked = []
 
     class Asked(Longest):
@@ -310,16 +290,6 @@ def test_the_simulator_may_decide_between_add_and_erase(patches, overlap):
             return super().next_stroke(*args, operations=operations, **kwargs)
 
     for even in (True, False):
-        PatchTrials(
-            Threshold(),
-            patches,
-            Asked(),
-            {"iou": overlap},
-            passes=1,
-            threshold=0.5,
-            device=CPU,
-            seed=0,
-            even=even,
-        )
+        trials_of(Asked(), even=even)
         assert set(asked) == ({1} if even else {2})
         asked.clear()
