@@ -28,8 +28,14 @@ CLOSE = 0.5
 What the network itself changes stays farther away, so that nobody takes it for a stroke.
 """
 
-PROMPT_CHANNELS = 7
-"""First prediction, answer before (as logits and as probability), strokes, new strokes."""
+PROMPT_CHANNELS = 9
+"""First prediction, answer before (logits, probability), strokes, new ones, what these mean."""
+
+STEPS = 32
+"""How far from a new stroke along a line is looked for what it means, in steps of two pixels."""
+
+RIM = 2
+"""Pixels around what is line that nothing can be followed over."""
 
 CELL = 4
 """Pixels of the squares that the window around new strokes is made of."""
@@ -148,12 +154,14 @@ class Anchored(Refiner):
             Logits, before anything is held or kept.
         """
         before = self._before(prompt)
+        new = torch.cat(_halves(_news(prompt.hints, before)), dim=1)
         shown = (
             prompt.initial / HELD,
             before / HELD,
             2 * before.sigmoid() - 1,
             *_halves(prompt.hints),
-            *_halves(_news(prompt.hints, before)),
+            new,
+            _meant(new, prompt.initial, before) / HELD,
         )
         change: Tensor = self.branch(features, torch.cat(shown, dim=1))
         return prompt.initial + change
@@ -256,6 +264,42 @@ def _news(hints: Tensor, before: Tensor) -> Tensor:
 
 def _halves(hints: Tensor) -> tuple[Tensor, Tensor]:
     return hints.clamp(min=0), (-hints).clamp(min=0)
+
+
+@torch.no_grad()
+def _meant(new: Tensor, initial: Tensor, before: Tensor) -> Tensor:
+    """Return how surely a new stroke means each pixel too: log-odds of the weakest link to it.
+
+    Of all ways from an add stroke over pixels that are not line yet, the best
+    is the one whose least likely pixel is likeliest, and what it scores is that
+    pixel's log-odds of being line; from an erase stroke it runs over line, and
+    log-odds of being none count. Grey-scale reconstruction (L. Vincent, IEEE
+    Trans. Image Processing 2 (2), 1993, DOI 10.1109/83.217222), STEPS steps of it.
+
+    Parameters
+    ----------
+    new : Tensor, shape (B, 2, H, W)
+        Add and erase strokes, 0 or 1.
+    initial, before : Tensor, shape (B, 1, H, W)
+        First prediction; answer before.
+
+    Returns
+    -------
+    meant : Tensor, shape (B, 2, H, W)
+        For add and erase, between -HELD and HELD.
+    """
+    is_line = (before > 0).to(initial.dtype)
+    # Along its rim a line would lead to every other one.
+    is_rim = functional.max_pool2d(is_line, 2 * RIM + 1, stride=1, padding=RIM) > 0
+    missing = initial.masked_fill(is_rim, -HELD)
+    superfluous = (-initial).masked_fill(is_line == 0, -HELD)
+    open_ = torch.cat((missing, superfluous), dim=1).clamp(-HELD, HELD)
+    open_ = torch.where(new > 0, HELD, open_)
+    passes = functional.max_pool2d(open_, 2)
+    best = torch.where(functional.max_pool2d(new, 2) > 0, HELD, -HELD).to(passes.dtype)
+    for _ in range(STEPS):
+        best = torch.minimum(passes, functional.max_pool2d(best, 3, stride=1, padding=1))
+    return torch.minimum(open_, _twice(best))
 
 
 def _near(marked: Tensor, reach: int) -> Tensor:

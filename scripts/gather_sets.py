@@ -1,0 +1,64 @@
+"""Make one data root of several, so that a refiner can be trained on all of them together.
+
+Usage: python scripts/gather_sets.py OUT ROOT [ROOT ...]
+
+Every ROOT holds ``images`` and ``masks`` (``masks2`` and ``fov`` if there are), and a splits.json in
+it or beside it. OUT gets links to the files, their names begun with the name of their root, and a
+splits.json that joins the roots' own. Then: linerefine run folder --data-root OUT
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from linerefine.errors import DataError, LinerefineError
+from linerefine.loaders.splits import SPLITS, grouping, read_split_file, split_file_of
+
+FOLDERS = ("images", "masks", "masks2", "fov")
+
+
+def main() -> None:
+    """Make the links and the split file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("roots", type=Path, nargs="+")
+    parser.add_argument("--group", help="regular expression; names with the same match stay together")
+    wanted = parser.parse_args()
+    try:
+        splits = gather(wanted.out, wanted.roots, wanted.group)
+    except LinerefineError as error:
+        parser.error(str(error))
+    print(", ".join(f"{len(names)} {split}" for split, names in splits.items()), "images in", wanted.out)
+
+
+def gather(out: Path, roots: list[Path], group: str | None = None) -> dict[str, list[str]]:
+    """Link the files of all roots into one, and return the names of each split."""
+    splits: dict[str, list[str]] = defaultdict(list)
+    for root in roots:
+        names = sorted({path.stem for path in (root / "images").iterdir()})
+        file = split_file_of(root)
+        if file is None:
+            msg = f"{root} has no splits.json in it or beside it; write one."
+            raise DataError(msg)
+        division = read_split_file(file, root, names, grouping(group))
+        for split in SPLITS:
+            splits[split] += [f"{root.name}-{name}" for name in division.names(split)]
+        for folder in FOLDERS:
+            _link(root / folder, out / folder, root.name)
+    (out / "splits.json").write_text(json.dumps(splits, indent=1), encoding="utf-8")
+    return splits
+
+
+def _link(source: Path, into: Path, prefix: str) -> None:
+    into.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.iterdir()) if source.is_dir() else ():
+        link = into / f"{prefix}-{path.name}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.resolve())
+
+
+if __name__ == "__main__":
+    main()
