@@ -96,8 +96,9 @@ def _counted(
 ) -> dict[tuple[str, str, float], tuple[int, int]]:
     previous = np.where(cut["old"] != 0, HELD * cut["old"], cut["initial"])
     prompt = Prompt(*map(_tensor, (cut["initial"], cut["hints"], previous)))
+    image = torch.from_numpy(np.ascontiguousarray(cut["image"]))[None]
     with torch.inference_mode():
-        features = refiner.encode(torch.from_numpy(np.ascontiguousarray(cut["image"]))[None])
+        features = refiner.encode(image, prompt.initial)
         ask = refiner.belief if isinstance(refiner, Anchored) else refiner.refine
         logits = ask(features, prompt)[0, 0].float().numpy()
     is_new = cut["hints"] != cut["old"]

@@ -2,9 +2,10 @@
 
 Usage: python scripts/gather_sets.py OUT ROOT [ROOT ...]
 
-Every ROOT holds ``images`` and ``masks`` (``masks2`` and ``fov`` if there are), and a splits.json in
-it or beside it. OUT gets links to the files, their names begun with the name of their root, and a
-splits.json that joins the roots' own. Then: linerefine run folder --data-root OUT
+Every ROOT holds ``images`` and ``masks``, perhaps ``fov``, and a splits.json in it or beside it. OUT
+gets links to the files, their names begun with the name of their root, and a splits.json that joins
+the roots' own. If one root has a ``fov``, all pixels of the others count. Second annotators stay
+behind, unless every root has one. Then: linerefine run folder --data-root OUT
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-from linerefine.errors import DataError, LinerefineError
+from PIL import Image
+
+from linerefine.errors import DataError
 from linerefine.loaders.splits import SPLITS, grouping, read_split_file, split_file_of
 
-FOLDERS = ("images", "masks", "masks2", "fov")
+NEEDED, OPTIONAL = ("images", "masks"), ("masks2", "fov")
 
 
 def main() -> None:
@@ -29,7 +32,7 @@ def main() -> None:
     wanted = parser.parse_args()
     try:
         splits = gather(wanted.out, wanted.roots, wanted.group)
-    except LinerefineError as error:
+    except DataError as error:
         parser.error(str(error))
     print(", ".join(f"{len(names)} {split}" for split, names in splits.items()), "images in", wanted.out)
 
@@ -37,6 +40,8 @@ def main() -> None:
 def gather(out: Path, roots: list[Path], group: str | None = None) -> dict[str, list[str]]:
     """Link the files of all roots into one, and return the names of each split."""
     splits: dict[str, list[str]] = defaultdict(list)
+    folders = [*NEEDED, *(each for each in OPTIONAL if all((root / each).is_dir() for root in roots))]
+    has_fov = any((root / "fov").is_dir() for root in roots)
     for root in roots:
         names = sorted({path.stem for path in (root / "images").iterdir()})
         file = split_file_of(root)
@@ -46,18 +51,31 @@ def gather(out: Path, roots: list[Path], group: str | None = None) -> dict[str, 
         division = read_split_file(file, root, names, grouping(group))
         for split in SPLITS:
             splits[split] += [f"{root.name}-{name}" for name in division.names(split)]
-        for folder in FOLDERS:
+        for folder in folders:
             _link(root / folder, out / folder, root.name)
+        if has_fov and "fov" not in folders:
+            _frame(root, out / "fov")
     (out / "splits.json").write_text(json.dumps(splits, indent=1), encoding="utf-8")
     return splits
 
 
 def _link(source: Path, into: Path, prefix: str) -> None:
     into.mkdir(parents=True, exist_ok=True)
-    for path in sorted(source.iterdir()) if source.is_dir() else ():
+    for path in sorted(source.iterdir()):
         link = into / f"{prefix}-{path.name}"
         link.unlink(missing_ok=True)
         link.symlink_to(path.resolve())
+
+
+def _frame(root: Path, into: Path) -> None:
+    """Link a root's field of view; write one in which all pixels count if it has none."""
+    if (root / "fov").is_dir():
+        _link(root / "fov", into, root.name)
+        return
+    into.mkdir(parents=True, exist_ok=True)
+    for path in (root / "images").iterdir():
+        with Image.open(path) as image:
+            Image.new("L", image.size, 255).save(into / f"{root.name}-{path.stem}.png")
 
 
 if __name__ == "__main__":

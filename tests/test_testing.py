@@ -160,7 +160,7 @@ class SmallNetwork(Refiner):
         )
         self.head = torch.nn.Conv2d(6, 1, 3, padding=1)
 
-    def encode(self, image):
+    def encode(self, image, initial):
         return self.encoder(image)
 
     def refine(self, features, prompt):

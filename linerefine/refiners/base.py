@@ -62,13 +62,15 @@ class Refiner(nn.Module, ABC):
     `encode` is called once per place, `refine` once per stroke.
     """
 
-    def encode(self, image: Tensor) -> Any:
-        """Return what depends on the image alone; by default the image itself.
+    def encode(self, image: Tensor, initial: Tensor) -> Any:
+        """Return what no stroke changes; by default the image itself.
 
         Parameters
         ----------
         image : Tensor, shape (B, C, H, W)
             Normalised channels; H and W are multiples of 32.
+        initial : Tensor, shape (B, 1, H, W)
+            Logits of the first prediction, the same for all strokes at a place.
         """
         return image
 
@@ -135,7 +137,7 @@ class Refiner(nn.Module, ABC):
 
     def forward(self, image: Tensor, prompt: Prompt) -> Tensor:
         """Return ``refine(encode(image), prompt)``."""
-        return self.refine(self.encode(image), prompt)
+        return self.refine(self.encode(image, prompt.initial), prompt)
 
     def served(self) -> ServedRefiner:
         """Return this refiner as a function of one tensor, for model registries."""

@@ -93,7 +93,7 @@ class IterNetOptions(Options):
     )
 
 
-_Margin: TypeAlias = Annotated[float, Field(ge=0)]
+_Margin: TypeAlias = Annotated[float, Field(ge=-4)]
 
 
 class AnchoredOptions(Options):
@@ -112,9 +112,14 @@ class AnchoredOptions(Options):
         True, description="Whether strokes are held as constraints in the logits themselves."
     )
     margins: tuple[_Margin, _Margin, _Margin] = Field(
-        (1.0, 0.5, 0.0),
+        (1.5, 0.0, -0.5),
         description="How sure it must be to change a pixel, log-odds: after an add stroke to add "
-        "and to erase, after an erase stroke to erase. After an erase stroke it never adds.",
+        "and to erase, after an erase stroke to erase. After an erase stroke it never adds. Below "
+        "0 it need not quite believe that the pixel is wrong.",
+    )
+    thin: bool = Field(
+        True,
+        description="Whether lines that no erase stroke means can only become thinner, not be cut.",
     )
     precision: float | None = Field(
         None,

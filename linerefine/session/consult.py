@@ -106,7 +106,7 @@ class Consultation:
                 hints=self._stack([question.hints for question in questions]),
                 previous=self._stack([question.previous for question in questions]),
             )
-            features = _joined([self._encoded(question.place) for question in questions])
+            features = _joined([self._encoded(question) for question in questions])
             answer = self._refiner.refine(features, prompt)
         expected = (len(questions), 1, *questions[0].place.shape)
         who = f"{type(self._refiner).__name__}.refine"
@@ -119,12 +119,15 @@ class Consultation:
             raise PluginError(msg)
         return logits
 
-    def _encoded(self, place: Tile) -> Any:
+    def _encoded(self, question: Question) -> Any:
+        place = question.place
         if place in self._features:
             self._features.move_to_end(place)
             return self._features[place]
         image = np.ascontiguousarray(crop(self._image, place), dtype=np.float32)
-        features = self._refiner.encode(torch.from_numpy(image)[None].to(self._device))
+        features = self._refiner.encode(
+            torch.from_numpy(image)[None].to(self._device), self._stack([question.initial])
+        )
         self._features[place] = features
         if len(self._features) > FEATURES_KEPT:
             self._features.popitem(last=False)

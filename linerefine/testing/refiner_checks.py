@@ -87,7 +87,7 @@ def _drawn_input(channels: int, size: tuple[int, int]) -> _Input:
 
 def _check_answers(refiner: Refiner, drawn: _Input, who: str, tolerance: float) -> None:
     before = [(name, tensor, tensor.clone()) for name, tensor in drawn.tensors()]
-    features = refiner.encode(drawn.image)
+    features = refiner.encode(drawn.image, drawn.prompt.initial)
     answer = refiner.refine(features, drawn.prompt)
     _check_form(answer, drawn, who)
     refiner.refine(features, drawn.other)
@@ -105,7 +105,7 @@ def _check_answers(refiner: Refiner, drawn: _Input, who: str, tolerance: float) 
     _check_close(judged[-1], answer, tolerance, f"{who}.refine and the last of {who}.answers")
     for index in range(_BATCH):
         alone = drawn.alone(index)
-        single = refiner.refine(refiner.encode(alone.image), alone.prompt)
+        single = refiner.refine(refiner.encode(alone.image, alone.prompt.initial), alone.prompt)
         _check_form(single, alone, who)
         _check_close(single, answer[index : index + 1], tolerance, f"{who} alone and in a batch")
     for name, tensor, copy in before:

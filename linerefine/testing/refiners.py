@@ -31,7 +31,7 @@ class OracleRefiner(Refiner):
         self._truth = None if mask is None else torch.as_tensor(mask).bool()[None, None]
         self._strength = strength
 
-    def encode(self, image: Tensor) -> Tensor:
+    def encode(self, image: Tensor, initial: Tensor) -> Tensor:
         """Return the true lines as bool, shape (B, 1, H, W)."""
         if self._truth is None:
             return image[:, :1] > LEVEL

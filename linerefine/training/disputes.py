@@ -33,7 +33,7 @@ GRAIN = 1.0
 def dispute(
     image: NDArray[np.float32], lines: Mask, rng: np.random.Generator, *, share: float
 ) -> tuple[NDArray[np.float32], Mask]:
-    """Leave to chance which pieces of line are clear, and which are wanted.
+    """Let some pieces of line fade, and leave to chance which of them are wanted.
 
     Parameters
     ----------
@@ -49,17 +49,17 @@ def dispute(
     Returns
     -------
     image : ndarray of float32, shape (C, H, W)
-        Some pieces faded, to at most CLEAREST of their contrast; their grain stays.
+        Disputed pieces faded, to at most CLEAREST of their contrast; their grain stays.
     lines : ndarray of bool, shape (H, W)
         Without the pieces that nobody wants.
 
     Notes
     -----
     A piece is what lies nearest to one unbranched segment of the target's
-    centreline. Of a disputed one a coin decides whether it fades, and another
-    whether it is wanted: the image does not tell, only a stroke on it does,
-    and it tells it of the whole piece. What a network learns from this is how
-    far a stroke reaches.
+    centreline. A disputed one fades, and a coin decides whether it is wanted:
+    the image hardly tells, only a stroke on it does, and it tells it of the
+    whole piece. What a network learns from this is how far a stroke reaches,
+    and that what is clear is not meant.
     """
     segments = segment_pixels(centreline(lines))
     if share == 0 or not segments.any():
@@ -67,8 +67,8 @@ def dispute(
     pieces, distance = _nearest_piece(segments)
     numbers = int(pieces.max()) + 1
     is_disputed = rng.random(numbers) < share
-    fades, is_unwanted = (rng.random((2, numbers)) < 0.5) & is_disputed
-    left = np.where(fades, rng.uniform(0, CLEAREST, numbers), 1).astype(np.float32)
+    is_unwanted = is_disputed & (rng.random(numbers) < 0.5)
+    left = np.where(is_disputed, rng.uniform(0, CLEAREST, numbers), 1).astype(np.float32)
     faded = _faded(image, lines, np.where(distance <= REACH, left[pieces], 1))
     return faded, lines & ~is_unwanted[pieces]
 

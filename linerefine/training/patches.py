@@ -167,8 +167,7 @@ class PatchTrials:
         sums: list[Sums] = [{} for _ in self._passes]
         with evaluating(refiner), torch.inference_mode():
             for indices, images in self._patches.images(self._batch_size):
-                batch = images.to(self._device, memory_format=torch.channels_last)
-                features = refiner.encode(batch)
+                features = self._encoded(refiner, indices, images)
                 for drawn, total in zip(self._passes, sums, strict=True):
                     self._refine(refiner, features, indices, drawn, total)
                 if tick is not None:
@@ -188,7 +187,7 @@ class PatchTrials:
 
     def _trials(self, refiner: Refiner) -> Iterator[Trial]:
         for indices, images in self._patches.images(self._batch_size):
-            features = refiner.encode(images.to(self._device, memory_format=torch.channels_last))
+            features = self._encoded(refiner, indices, images)
             targets = [self._patches.target(index) for index in indices]
             lines = self._stack([target.mask for target in targets]).bool()
             roi = self._stack([target.roi for target in targets]).bool()
@@ -241,6 +240,10 @@ class PatchTrials:
             logits = answers[position] if has_stroke else self._initial[index]
             mask = constrain(logits > self._cut, hints[position])
             _add(sums, mask, self._patches.target(index), self._metrics)
+
+    def _encoded(self, refiner: Refiner, indices: range, images: Tensor) -> object:
+        batch = images.to(self._device, memory_format=torch.channels_last)
+        return refiner.encode(batch, self._stack([self._initial[i] for i in indices]))
 
     def _prompt(self, indices: range, drawn: _Pass) -> Prompt:
         first = self._stack([self._initial[i] for i in indices])

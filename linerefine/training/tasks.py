@@ -183,12 +183,12 @@ class RefinerTask(Task):
         if self._config.learn == "every":
             return self._loss_of_every_round(prompt, batch, epoch, step)
         prompt = self._advanced(prompt, batch, epoch, step)
-        answers = self._refiner.answers(self._refiner.encode(batch.image), prompt)
+        answers = self._refiner.answers(self._refiner.encode(batch.image, prompt.initial), prompt)
         return self._judged(answers, prompt, batch)
 
     def _loss_of_every_round(self, prompt: Prompt, batch: Batch, epoch: int, step: int) -> Tensor:
         """Return the mean loss of all rounds of a step; what the image says is computed once."""
-        features = self._refiner.encode(batch.image)
+        features = self._refiner.encode(batch.image, prompt.initial)
         answers = self._refiner.answers(features, prompt)
         losses = [self._judged(answers, prompt, batch)]
         for number in range(2, self._config.rounds + 1):
@@ -283,7 +283,7 @@ class RefinerTask(Task):
         if rounds == 1:
             return prompt
         with evaluating(self._refiner), torch.no_grad():
-            features = self._refiner.encode(batch.image)
+            features = self._refiner.encode(batch.image, prompt.initial)
             for number in range(2, rounds + 1):
                 answer = self._refiner.refine(features, prompt).float()
                 prompt = self._next(prompt, answer, batch, epoch, step, number)

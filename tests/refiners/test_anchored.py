@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage.morphology import reconstruction
+from torch.nn import functional
 
 from linerefine.config import NetworkConfig
 from linerefine.errors import ConfigError
 from linerefine.models.segmenter import Segmenter, build_network
-from linerefine.refiners.anchored import EVIDENCE, HELD, Anchored, _smallest_margin
+from linerefine.refiners.anchored import (
+    EVIDENCE,
+    HELD,
+    RIM,
+    STEPS,
+    Anchored,
+    _meant,
+    _smallest_margin,
+)
 from linerefine.refiners.base import Prompt, Trial
 from linerefine.refiners.options import AnchoredOptions
 from linerefine.testing import check_refiner
@@ -27,7 +38,7 @@ def anchored(**options) -> Anchored:
         torch.manual_seed(0)
         settings = {"network": TINY, "width": 8, "reach": 20} | options
         refiner = Anchored(AnchoredOptions(**settings), channels=2).eval()
-        torch.nn.init.normal_(refiner.branch.head.weight, std=20)
+        torch.nn.init.normal_(refiner.branch.head.weight, std=60)
     return refiner
 
 
@@ -121,7 +132,7 @@ def test_a_pixel_changes_where_the_network_is_sure_of_the_opposite(image, initia
     refiner = anchored(reach=None, margins=(0.5, 2.0, 1.0))
     prompt = Prompt(initial, stroke(64, sign), initial)
     with torch.no_grad():
-        features = refiner.encode(image)
+        features = refiner.encode(image, initial)
         belief, answer = refiner.belief(features, prompt), refiner.refine(features, prompt)
     free = prompt.hints == 0
     added, erased = ((answer > 0) & (initial <= 0) & free), ((answer <= 0) & (initial > 0) & free)
@@ -148,14 +159,14 @@ def test_an_untrained_one_believes_in_the_first_prediction(image, initial):
     refiner = anchored()
     torch.nn.init.zeros_(refiner.branch.head.weight)
     with torch.no_grad():
-        belief = refiner.belief(refiner.encode(image), Prompt(initial, stroke(64), -initial))
+        belief = refiner.belief(refiner.encode(image, initial), Prompt(initial, stroke(64), -initial))
     assert torch.equal(belief, initial)
 
 
 def test_what_it_believes_is_judged_within_reach_beside_the_answer(image, initial):
     refiner, prompt = anchored(reach=16), Prompt(initial, stroke(64), initial)
     with torch.no_grad():
-        features = refiner.encode(image)
+        features = refiner.encode(image, initial)
         judged, answer = refiner.answers(features, prompt)
         belief = refiner.belief(features, prompt)
         assert torch.equal(answer, refiner.refine(features, prompt))
@@ -163,16 +174,65 @@ def test_what_it_believes_is_judged_within_reach_beside_the_answer(image, initia
     assert torch.equal(judged[..., :40, :], initial[..., :40, :])
 
 
+def line(values, size=48, row=20):
+    """Return logits: background but for a line, four pixels wide, of given values from column 4."""
+    logits = torch.full((1, 1, size, size), -6.0)
+    logits[..., row : row + 4, 4 : 4 + len(values)] = torch.tensor(values)
+    return logits
+
+
+def seed(row, col, sign, size=48):
+    new = torch.zeros(1, 2, size, size)
+    new[:, 0 if sign > 0 else 1, row - 1 : row + 3, col - 1 : col + 3] = 1
+    return new
+
+
+def test_an_add_stroke_means_a_faint_line_up_to_its_weakest_link():
+    faint = [-0.5] * 10 + [-2.0] * 4 + [-1.0] * 16
+    meant = _meant(seed(21, 6, 1), line(faint), line(faint))[0, 0, 21]
+    assert meant[5:9].eq(HELD).all()  # the stroke
+    assert meant[10:14].eq(-0.5).all()
+    assert meant[16:34].eq(-2.0).all()
+    assert meant[36:].lt(-4).all()
+
+
+def test_an_erase_stroke_means_a_line_as_far_as_it_is_one():
+    weak = [0.5] * 20 + [-1.0] * 4 + [0.5] * 10
+    meant = _meant(seed(21, 6, -1), line(weak), line(weak))[0, 1, 21]
+    assert meant[10:24].eq(-0.5).all()
+    assert meant[24:].eq(-HELD).all()
+
+
+def test_what_is_line_already_and_its_rim_lead_nowhere():
+    faint = [-0.5] * 14 + [3.0] * 6 + [-0.5] * 14
+    meant = _meant(seed(21, 6, 1), line(faint), line(faint))[0, 0, 21]
+    assert meant[10 : 18 - RIM].eq(-0.5).all()
+    assert meant[18 - RIM :].le(-6).all()
+
+
+def test_what_a_stroke_means_is_grey_scale_reconstruction_on_squares_of_two():
+    logits = 2 * torch.randn(1, 1, 48, 48, generator=torch.Generator().manual_seed(5)) - 2
+    new = seed(20, 20, 1)
+    assert STEPS > 24  # enough to cross half of it
+    rim = functional.max_pool2d((logits > 0).float(), 2 * RIM + 1, stride=1, padding=RIM) > 0
+    open_ = torch.where(new[:, :1] > 0, HELD, logits.masked_fill(rim, -HELD))
+    passes = functional.max_pool2d(open_, 2)[0, 0].double().numpy()
+    start = np.where(functional.max_pool2d(new[:, :1], 2)[0, 0] > 0, HELD, -HELD)
+    whole = reconstruction(np.minimum(start, passes), passes, footprint=np.ones((3, 3)))
+    expected = np.minimum(open_[0, 0].numpy(), np.kron(whole, np.ones((2, 2))))
+    assert np.allclose(_meant(new, logits, logits)[0, 0].numpy(), expected)
+
+
 def trial(refiner, image, initial, lines, sign):
     prompt = Prompt(initial, stroke(64, sign), initial)
-    return Trial(refiner.encode(image), prompt, lines, torch.ones_like(lines))
+    return Trial(refiner.encode(image, initial), prompt, lines, torch.ones_like(lines))
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_margins_are_such_that_enough_of_what_changes_is_right(image, initial, sign):
     refiner = anchored(reach=None, precision=0.7)
     with torch.no_grad():
-        belief = refiner.belief(refiner.encode(image), Prompt(initial, stroke(64, sign), initial))
+        belief = refiner.belief(refiner.encode(image, initial), Prompt(initial, stroke(64, sign), initial))
         noise = torch.rand(belief.shape, generator=torch.Generator().manual_seed(4))
         lines = noise < (2 * belief / belief.std()).sigmoid()  # the surer, the oftener right
         one = trial(refiner, image, initial, lines, sign)
@@ -195,7 +255,7 @@ def test_what_is_never_right_never_changes(image, initial):
         Prompt(initial, stroke(64), initial),
     )
     with torch.no_grad():
-        belief = refiner.belief(refiner.encode(image), prompt)
+        belief = refiner.belief(refiner.encode(image, initial), prompt)
         refiner.calibrate(iter([trial(refiner, image, initial, belief <= 0, 1)]))
         kept = refiner(image, prompt)
     free = prompt.hints == 0
@@ -250,7 +310,7 @@ def test_another_network_than_the_segmenter_is_named():
 
 def test_the_image_is_looked_at_once_per_place(image, initial, monkeypatch):
     refiner = anchored()
-    features = refiner.encode(image)
+    features = refiner.encode(image, initial)
     monkeypatch.setattr(refiner, "network", None)
     for row in (20, 60):
         refiner.refine(features, Prompt(initial, stroke(row), initial))

@@ -32,7 +32,7 @@ def prompt(seed: int = 0, batch: int = 2) -> Prompt:
 def test_there_is_an_answer_of_the_first_network_and_one_per_iteration(iterations):
     refiner, image = iternet(iterations=iterations), torch.rand(2, 2, 64, 64)
     with torch.no_grad():
-        answers = refiner.answers(refiner.encode(image), prompt())
+        answers = refiner.answers(refiner.encode(image, prompt().initial), prompt())
         assert [tuple(answer.shape) for answer in answers] == [(2, 1, 64, 64)] * (iterations + 1)
         assert torch.equal(answers[-1], refiner(image, prompt()))
         assert torch.equal(answers[0], refiner.network(torch.cat([image, prompt().initial], 1)))
@@ -81,14 +81,14 @@ def test_it_learns_a_patch_by_heart():
     given = Prompt(nothing, torch.zeros_like(nothing), nothing)
     losses = []
     for _ in range(60):
-        answers = refiner.answers(refiner.encode(image), given)
+        answers = refiner.answers(refiner.encode(image, given.initial), given)
         loss = torch.stack([loss_of(answer, lines, roi) for answer in answers]).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     with torch.no_grad():
-        last = refiner.answers(refiner.encode(image), given)[-1] > 0
+        last = refiner.answers(refiner.encode(image, given.initial), given)[-1] > 0
     agreement = 2 * (last & lines).sum() / (last.sum() + lines.sum())
     assert losses[-1] < 0.2 < losses[0]
     assert float(agreement) > 0.95

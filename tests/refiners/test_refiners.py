@@ -73,7 +73,7 @@ def test_unet_depends_on_all_it_is_given(unet, part):
 
 def test_encoding_once_and_refining_twice_equals_two_calls(unet):
     image = torch.rand(2, 3, 64, 64)
-    features = unet.encode(image)
+    features = unet.encode(image, prompt().initial)
     for seed in (0, 1):
         assert torch.equal(unet.refine(features, prompt(seed)), unet(image, prompt(seed)))
 
@@ -181,5 +181,5 @@ def test_by_default_there_is_one_answer_to_judge(name):
     refiner, given = SMALL[name]().eval(), prompt()
     image = torch.rand(2, 2, 64, 64)
     with torch.no_grad():
-        (answer,) = refiner.answers(refiner.encode(image), given)
+        (answer,) = refiner.answers(refiner.encode(image, given.initial), given)
         assert torch.equal(answer, refiner(image, given))

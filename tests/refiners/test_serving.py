@@ -10,7 +10,7 @@ from linerefine.refiners.serving import ServedRefiner
 class Split(Refiner):
     """Answers with a sum that tells all its inputs apart."""
 
-    def encode(self, image):
+    def encode(self, image, initial):
         return 1000 * image.sum(dim=1, keepdim=True)
 
     def refine(self, features, prompt):

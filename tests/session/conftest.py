@@ -20,7 +20,7 @@ class Blur(Refiner):
         self.encoded = 0
         self.calls: list[tuple[int, ...]] = []
 
-    def encode(self, image: torch.Tensor) -> torch.Tensor:
+    def encode(self, image: torch.Tensor, initial: torch.Tensor) -> torch.Tensor:
         self.encoded += 1
         return image
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linerefine.training.disputes import FAINTEST, REACH, dispute
+from linerefine.training.disputes import CLEAREST, dispute
 
 
 def crossing(size=64):
@@ -15,80 +15,80 @@ def crossing(size=64):
 
 
 LINES = crossing()
-INITIAL = np.where(LINES, np.float32(3), np.float32(-4))
+GRAIN = np.random.default_rng(0).normal(scale=0.2, size=LINES.shape).astype(np.float32)
+IMAGE = np.stack([2.0 * LINES + GRAIN, -3.0 * LINES + GRAIN]).astype(np.float32)
+ARMS = (np.s_[30:33, 8:20], np.s_[30:33, 44:56], np.s_[8:20, 30:33], np.s_[44:56, 30:33])
 
 
-def disputed(seed, share=1.0, initial=INITIAL, lines=LINES):
-    return dispute(initial, lines, np.random.default_rng(seed), share=share)
+def disputed(seed, share=1.0, image=IMAGE, lines=LINES):
+    return dispute(image, lines, np.random.default_rng(seed), share=share)
 
 
-def arms(mask):
-    """Say which of the four arms of the crossing, away from its middle, hold a pixel."""
-    return mask[31, 10], mask[31, 54], mask[10, 31], mask[54, 31]
+def contrasts(image, channel=0):
+    """Return what is left of the contrast of each arm of the crossing, as a share."""
+    return [float(image[channel][arm].mean() / IMAGE[channel][arm].mean()) for arm in ARMS]
+
+
+def wanted(lines):
+    return [bool(lines[arm].all()) for arm in ARMS]
 
 
 def test_nothing_is_disputed_without_a_share():
-    initial, lines = disputed(0, share=0.0)
-    assert initial is INITIAL
+    image, lines = disputed(0, share=0.0)
+    assert image is IMAGE
     assert lines is LINES
 
 
 def test_where_there_are_no_lines_nothing_is_disputed():
-    nothing = np.zeros_like(LINES)
-    initial, lines = disputed(0, initial=INITIAL, lines=nothing)
-    assert initial is INITIAL
+    image, lines = disputed(0, lines=np.zeros_like(LINES))
+    assert image is IMAGE
     assert not lines.any()
 
 
-def test_coins_decide_for_every_piece_whether_it_is_predicted_and_whether_it_is_wanted():
-    counts = np.zeros((2, 2), int)
+def test_of_what_fades_a_coin_decides_whether_it_is_wanted():
+    kept = []
     for seed in range(100):
-        initial, lines = disputed(seed)
-        for is_predicted, is_wanted in zip(arms(initial > 0), arms(lines), strict=True):
-            counts[int(is_predicted), int(is_wanted)] += 1
-    assert counts.sum() == 400
-    # 100 are expected of each of the four; five deviations away is one chance in a million.
-    assert (abs(counts - 100) < 5 * np.sqrt(400 * 3 / 16)).all()
+        image, lines = disputed(seed)
+        assert max(contrasts(image)) < 0.9
+        kept += wanted(lines)
+    # 200 of 400 are expected; five deviations away is one chance in a million.
+    assert abs(sum(kept) - 200) < 5 * 10
+
+
+def test_what_is_clear_is_wanted():
+    for seed in range(50):
+        image, lines = disputed(seed, share=0.5)
+        for left, is_wanted in zip(contrasts(image), wanted(lines), strict=True):
+            assert is_wanted or left < 0.9
 
 
 def test_a_share_of_all_pieces_is_disputed():
-    changed = [
-        was_predicted != is_predicted or was_wanted != is_wanted
-        for seed in range(100)
-        for was_predicted, is_predicted, was_wanted, is_wanted in zip(
-            arms(INITIAL > 0),
-            arms(disputed(seed, 0.4)[0] > 0),
-            arms(LINES),
-            arms(disputed(seed, 0.4)[1]),
-            strict=True,
-        )
-    ]
-    assert np.mean(changed) == pytest.approx(0.4 * 3 / 4, abs=0.1)
+    unwanted = [not each for seed in range(100) for each in wanted(disputed(seed, 0.4)[1])]
+    assert np.mean(unwanted) == pytest.approx(0.4 / 2, abs=0.1)
 
 
-def test_a_piece_goes_as_a_whole():
-    """What is left of lines and prediction holds no stump longer than the crossing is wide."""
+def test_a_piece_that_nobody_wants_goes_as_a_whole():
     for seed in range(20):
-        for mask in (disputed(seed)[0] > 0, disputed(seed)[1]):
-            for end in arms(mask):
-                assert isinstance(end, np.bool_)
-            left = mask[31, 4:24]
-            assert left.all() or not left[:16].any()
+        lines = disputed(seed)[1]
+        for arm in ARMS:
+            assert lines[arm].all() or not lines[arm].any()
 
 
-def test_what_is_hidden_turns_into_a_fainter_opposite():
-    initial, _ = disputed(3)
-    turned = initial != INITIAL
-    assert turned.any()
-    assert (initial[turned] <= -FAINTEST * INITIAL[turned]).all()
-    assert (initial[turned] >= -INITIAL[turned]).all()
+def test_a_faded_piece_keeps_its_grain_and_little_of_its_contrast():
+    image, _ = disputed(3)
+    left = [min(shares) for shares in zip(contrasts(image), contrasts(image, 1), strict=True)]
+    faded = [arm for arm, share in zip(ARMS, left, strict=True) if share < 0.9]
+    assert faded
+    for arm, share in zip(ARMS, left, strict=True):
+        assert share > 0.9 or share < CLEAREST + 0.2
+    for arm in faded:
+        grain = image[0][arm] - image[0][arm].mean()
+        assert np.corrcoef(grain.ravel(), GRAIN[arm].ravel())[0, 1] > 0.4
 
 
-def test_predictions_far_from_every_line_are_not_hidden():
-    initial = INITIAL.copy()
-    initial[8:12, 8:12] = 2.0
+def test_what_is_far_from_every_piece_that_fades_stays_as_it_is():
     for seed in range(10):
-        assert (disputed(seed, initial=initial)[0][8:12, 8:12] == 2.0).all()
+        assert (disputed(seed)[0][:, :20, :20] == IMAGE[:, :20, :20]).all()
 
 
 @given(
@@ -96,22 +96,20 @@ def test_predictions_far_from_every_line_are_not_hidden():
     share=st.floats(0, 1),
     strokes=st.lists(st.tuples(*[st.integers(0, 39)] * 4), max_size=4),
 )
-def test_nothing_is_added_and_inputs_stay_as_they_are(seed, share, strokes):
+def test_no_line_is_added_and_inputs_stay_as_they_are(seed, share, strokes):
     drawn = np.zeros((40, 40), np.uint8)
     for top, left, bottom, right in strokes:
         cv2.line(drawn, (left, top), (right, bottom), 1, 3)
     given_lines = drawn.astype(bool)
     rng = np.random.default_rng(seed)
-    given_initial = rng.normal(size=drawn.shape).astype(np.float32)
-    before = given_initial.copy(), given_lines.copy()
-    initial, lines = dispute(given_initial, given_lines, rng, share=share)
-    assert (given_initial == before[0]).all()
+    given_image = rng.normal(size=(1, *drawn.shape)).astype(np.float32)
+    before = given_image.copy(), given_lines.copy()
+    image, lines = dispute(given_image, given_lines, rng, share=share)
+    assert (given_image == before[0]).all()
     assert (given_lines == before[1]).all()
-    assert initial.dtype == np.float32
-    assert (initial <= given_initial).all()
+    assert image.dtype == np.float32
+    assert np.isfinite(image).all()
     assert not (lines & ~given_lines).any()
-    far = cv2.distanceTransform(1 - drawn, cv2.DIST_L2, 5) > REACH + 2
-    assert (initial[far] == given_initial[far]).all() or not given_lines.any()
 
 
 def test_the_same_chance_gives_the_same():

@@ -46,9 +46,9 @@ class Counting(Manual):
         super().__init__()
         self.encoded = self.refined = 0
 
-    def encode(self, image):
+    def encode(self, image, initial):
         self.encoded += 1
-        return super().encode(image)
+        return super().encode(image, initial)
 
     def refine(self, features, prompt):
         self.refined += 1

@@ -53,7 +53,7 @@ class Watched(Refiner):
         self.calls = []
         self.encoded = 0
 
-    def encode(self, image):
+    def encode(self, image, initial):
         self.encoded += 1
         return image
 

@@ -1,0 +1,65 @@
+"""The script that makes one data root of several."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from linerefine.loaders.folder import Folder, FolderOptions
+
+SCRIPT = str(Path(__file__).parents[1] / "scripts" / "gather_sets.py")
+
+
+def root_of(folder: Path, names: str, splits: dict[str, str] | None) -> Path:
+    for number, name in enumerate(names):
+        mask = np.zeros((32, 32), np.uint8)
+        mask[8 + number] = 255
+        for kind in ("images", "masks"):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / kind / f"{name}.png"), mask)
+    if splits:
+        lists = {split: list(listed) for split, listed in splits.items()}
+        (folder / "splits.json").write_text(json.dumps(lists))
+    return folder
+
+
+def gather(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", [SCRIPT, *map(str, words)])
+    runpy.run_path(SCRIPT, run_name="__main__")
+
+
+def test_several_roots_become_one_that_the_folder_loader_reads(tmp_path, monkeypatch, capsys):
+    ink = root_of(tmp_path / "ink", "abcd", {"train": "ab", "val": "c", "test": "d"})
+    cracks = root_of(tmp_path / "cracks", "abc", {"train": "a", "val": "b", "test": "c"})
+    out = tmp_path / "all"
+    for _ in range(2):  # again over what is there
+        gather(monkeypatch, out, ink, cracks)
+    assert "3 train, 2 val, 2 test images" in capsys.readouterr().out
+    loader = Folder(FolderOptions(root=out))
+    assert set(loader.names("train")) == {"ink-a", "ink-b", "cracks-a"}
+    assert set(loader.names("test")) == {"ink-d", "cracks-c"}
+    assert loader.load("cracks-c").target.mask[10].all()
+
+
+def test_all_pixels_count_of_a_root_without_a_field_of_view(tmp_path, monkeypatch):
+    ink = root_of(tmp_path / "ink", "abcd", {"train": "ab", "val": "c", "test": "d"})
+    eyes = root_of(tmp_path / "eyes", "abc", {"train": "a", "val": "b", "test": "c"})
+    shutil.copytree(eyes / "images", eyes / "fov")
+    gather(monkeypatch, tmp_path / "all", ink, eyes)
+    loader = Folder(FolderOptions(root=tmp_path / "all"))
+    assert loader.load("ink-a").target.roi.all()
+    assert loader.load("eyes-a").target.roi.sum() == 32
+
+
+def test_a_root_without_splits_is_named(tmp_path, monkeypatch, capsys):
+    bare = root_of(tmp_path / "bare", "ab", None)
+    with pytest.raises(SystemExit):
+        gather(monkeypatch, tmp_path / "all", bare)
+    assert "bare has no splits.json" in capsys.readouterr().err
