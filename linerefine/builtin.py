@@ -35,6 +35,9 @@ __all__ = [
 INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "feedback": {"options": {"feedback": False}},
     "hold": {"options": {"hold": False}},
+    "first_prediction": {"options": {"informed": False}},
+    "following": {"options": {"follow": False}},
+    "thinning": {"options": {"thin": False}},
     "margins": {"options": {"margins": (0.0, 0.0, 0.0)}},
     "beginning": {"options": {"begin": "random"}},
     "rounds": {"training": {"rounds": 1}},

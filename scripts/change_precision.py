@@ -4,9 +4,10 @@ Usage: python scripts/change_precision.py RUN REFINER [--every N]
 
 RUN is a run folder with sessions of ``manual`` in the independent protocol: its strokes are drawn
 again on the first prediction, and after every N-th (default 5) the refiner is asked about the crop
-that a session would show it. Rows: kind of stroke, kind of change, distance from the stroke.
-Columns: how sure the network must be, in log-odds; pixels per stroke that change to right and to
-wrong, and the share that is right. For ``anchored`` that is its belief, before any margin.
+that a session would show it. Rows: kind of stroke, kind of change, and whether it lies at the rim
+of what was line, no more than 2 pixels to either side. Columns: how sure the network must be, in
+log-odds; pixels per stroke that change to right and to wrong, and the share that is right. For
+``anchored`` that is its belief, before any margin.
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ from linerefine.experiment.notifier import Notifier
 from linerefine.experiment.replay import replay
 from linerefine.experiment.stored import stored_refiner
 from linerefine.geometry.tiles import crop
-from linerefine.refiners.anchored import HELD, Anchored
+from linerefine.refiners.anchored import Anchored
+from linerefine.refiners.asked import HELD
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.registry import Registry
 from linerefine.session.placement import place
 from linerefine.types import Operation, Tile
 
-MARGINS = (0.0, 0.5, 1.0, 2.0)
-BANDS = {"to 24 px": (0, 24), "to 64 px": (24, 64), "beyond": (64, np.inf)}
+MARGINS = (-0.5, 0.0, 0.5, 1.5)
+RIM = 2.0
+PLACES = {"rim": True, "else": False}
 CHANGES = {"adds": True, "erases": False}
 
 
@@ -53,22 +56,22 @@ def main() -> None:
         strokes[operation] += 1
         for key, count in counts.items():
             sums[(operation, *key)] += count
-    print("| stroke | change | distance |", " | ".join(f"> {margin:g}" for margin in MARGINS), "|")
+    print("| stroke | change | where |", " | ".join(f"> {margin:g}" for margin in MARGINS), "|")
     print("| --- | --- | --- |", " | ".join("---" for _ in MARGINS), "|")
     for operation in sorted(strokes):
         for change in CHANGES:
-            for band in BANDS:
+            for place_ in PLACES:
                 cells = [
-                    _cell(sums[operation, change, band, margin], strokes[operation])
+                    _cell(sums[operation, change, place_, margin], strokes[operation])
                     for margin in MARGINS
                 ]
-                print(f"| {operation} | {change} | {band} |", " | ".join(cells), "|")
+                print(f"| {operation} | {change} | {place_} |", " | ".join(cells), "|")
 
 
 def changes(
     bench: Bench, refiner: Refiner, every: int
 ) -> Iterator[tuple[str, dict[tuple[str, str, float], tuple[int, int]]]]:
-    """Yield the kind of each stroke, and right and wrong changes by change, band and margin."""
+    """Yield the kind of each stroke, and right and wrong changes by change, place and margin."""
     for name in bench.loader.names("test"):
         sample = bench.loaded(name)
         before = np.zeros(sample.shape, dtype=np.int8)
@@ -101,19 +104,23 @@ def _counted(
         features = refiner.encode(image, prompt.initial)
         ask = refiner.belief if isinstance(refiner, Anchored) else refiner.refine
         logits = ask(features, prompt)[0, 0].float().numpy()
-    is_new = cut["hints"] != cut["old"]
-    distance = cv2.distanceTransform((~is_new).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    was_line, is_line = previous > 0, logits > 0
-    is_open = (was_line != is_line) & cut["roi"] & (cut["hints"] == 0)
+    was_line = previous > 0
+    is_open = cut["roi"] & (cut["hints"] == 0)
+    is_rim = _depth(was_line) + _depth(~was_line) <= RIM
     found = {}
     for change, adds in CHANGES.items():
-        for band, (nearest, farthest) in BANDS.items():
-            inside = (distance > nearest) & (distance <= farthest)
+        excess = logits if adds else -logits
+        for name, at_rim in PLACES.items():
             for margin in MARGINS:
-                chosen = is_open & (is_line == adds) & inside & (np.abs(logits) > margin)
-                rights = int((chosen & (is_line == cut["lines"])).sum())
-                found[change, band, margin] = (rights, int(chosen.sum()) - rights)
+                chosen = is_open & (was_line != adds) & (is_rim == at_rim) & (excess > margin)
+                rights = int((chosen & (cut["lines"] == adds)).sum())
+                found[change, name, margin] = (rights, int(chosen.sum()) - rights)
     return found
+
+
+def _depth(mask: np.ndarray) -> np.ndarray:
+    """Return how far inside a mask each pixel lies, 0 outside, 1 at its border."""
+    return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:

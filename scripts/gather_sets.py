@@ -2,10 +2,10 @@
 
 Usage: python scripts/gather_sets.py OUT ROOT [ROOT ...]
 
-Every ROOT holds ``images`` and ``masks``, perhaps ``fov``, and a splits.json in it or beside it. OUT
-gets links to the files, their names begun with the name of their root, and a splits.json that joins
-the roots' own. If one root has a ``fov``, all pixels of the others count. Second annotators stay
-behind, unless every root has one. Then: linerefine run folder --data-root OUT
+Every ROOT holds ``images`` and ``masks``, perhaps ``fov``, and a splits.json in it or beside it.
+OUT gets links to the files, their names begun with the name of their root, and a splits.json that
+joins the roots' own. If one root has a ``fov``, all pixels of the others count. Second annotators
+stay behind, unless every root has one. Then: linerefine run folder --data-root OUT
 """
 
 from __future__ import annotations
@@ -28,19 +28,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("roots", type=Path, nargs="+")
-    parser.add_argument("--group", help="regular expression; names with the same match stay together")
+    parser.add_argument("--group", help="regular expression of names that stay together")
     wanted = parser.parse_args()
     try:
         splits = gather(wanted.out, wanted.roots, wanted.group)
     except DataError as error:
         parser.error(str(error))
-    print(", ".join(f"{len(names)} {split}" for split, names in splits.items()), "images in", wanted.out)
+    counts = ", ".join(f"{len(names)} {split}" for split, names in splits.items())
+    print(f"{counts} images in {wanted.out}")
 
 
 def gather(out: Path, roots: list[Path], group: str | None = None) -> dict[str, list[str]]:
     """Link the files of all roots into one, and return the names of each split."""
     splits: dict[str, list[str]] = defaultdict(list)
-    folders = [*NEEDED, *(each for each in OPTIONAL if all((root / each).is_dir() for root in roots))]
+    shared = [each for each in OPTIONAL if all((root / each).is_dir() for root in roots)]
+    folders = [*NEEDED, *shared]
     has_fov = any((root / "fov").is_dir() for root in roots)
     for root in roots:
         names = sorted({path.stem for path in (root / "images").iterdir()})

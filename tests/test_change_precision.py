@@ -52,20 +52,18 @@ def test_every_change_is_counted_once_as_right_or_wrong(cut):
             expected = np.zeros(2, dtype=int)
             for place in np.argwhere(cut["roi"] & (cut["hints"] == 0)):
                 was, now = before[tuple(place)], logits[tuple(place)]
-                if (was > 0) != (now > 0) == adds and abs(now) > margin:
-                    expected[int((now > 0) != cut["lines"][tuple(place)])] += 1
-            found = sum(np.array(counts[change, band, margin]) for band in script["BANDS"])
-            assert expected.sum() > 50 or margin == 2
+                if (was > 0) != adds and (now if adds else -now) > margin:
+                    expected[int(cut["lines"][tuple(place)] != adds)] += 1
+            found = sum(np.array(counts[change, where, margin]) for where in script["PLACES"])
+            assert expected.sum() > 50
             assert tuple(found) == tuple(expected)
 
 
-def test_distances_are_from_the_new_stroke(cut):
+def test_the_rim_is_what_lies_two_pixels_to_either_side_of_a_border(cut):
     script = runpy.run_path(str(SCRIPT))
-    logits = np.full((96, 96), -4, dtype=np.float32)
-    cut["initial"][:] = -1
-    logits[42, 70] = logits[82, 25] = 4  # near the new stroke; near the old one, far from the new
-    cut["roi"][:] = True
-    counts = script["_counted"](Fixed(logits), cut)
-    assert sum(counts["adds", "to 24 px", 0.0]) == 1
-    assert sum(counts["adds", "to 64 px", 0.0]) == 1
-    assert sum(counts["adds", "beyond", 0.0]) == 0
+    cut |= {"initial": np.full((96, 96), -5, np.float32), "roi": np.ones((96, 96), bool)}
+    cut["initial"][10:30, :] = 5
+    counts = script["_counted"](Fixed(-cut["initial"]), cut)
+    assert sum(counts["erases", "rim", 0.0]) == 4 * 96
+    assert sum(counts["erases", "else", 0.0]) == 16 * 96
+    assert sum(counts["adds", "rim", 0.0]) == 4 * 96

@@ -98,13 +98,6 @@ class TrainingConfig(Options):
         description="Who decides between add and erase: chance (paper), or the simulator, as in "
         "sessions.",
     )
-    disputed: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Chance of a piece of line to be disputed when a refiner is trained: it fades "
-        "from the image, and a coin decides whether it is wanted, so that only strokes tell.",
-    )
     keep: float = Field(
         0.0, ge=0, description="Weight in a refiner's loss of pixels that were right before."
     )

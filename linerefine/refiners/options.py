@@ -112,10 +112,17 @@ class AnchoredOptions(Options):
         True, description="Whether strokes are held as constraints in the logits themselves."
     )
     margins: tuple[_Margin, _Margin, _Margin] = Field(
-        (1.5, 0.0, -0.5),
+        (1.5, -0.5, -0.5),
         description="How sure it must be to change a pixel, log-odds: after an add stroke to add "
         "and to erase, after an erase stroke to erase. After an erase stroke it never adds. Below "
         "0 it need not quite believe that the pixel is wrong.",
+    )
+    informed: bool = Field(
+        True, description="Whether the image branch sees the first prediction beside the image."
+    )
+    follow: bool = Field(
+        True,
+        description="Whether it is told how surely a new stroke means each pixel along the line.",
     )
     thin: bool = Field(
         True,

@@ -18,7 +18,6 @@ from linerefine.interfaces import Metric, UserSimulator
 from linerefine.models.inference import evaluating
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.training.data import Batch, ValidationPatches
-from linerefine.training.disputes import dispute
 from linerefine.training.distributed import ALONE, Group
 from linerefine.training.feeding import Ahead, Course, Host, batch_masks
 from linerefine.training.losses import LOSSES, Loss, cross_entropy
@@ -219,14 +218,13 @@ class RefinerTask(Task):
         drawn ahead; the same processes draw them while `loss` waits.
         """
         self._prompts.clear()
-        posed = map(self._posed, batches, course.places())
         if course.workers == 0:
-            yield from super().feed(posed, course)
+            yield from super().feed(batches, course)
             return
         self._pool = pool = DrawingPool(self._drawer, course.workers)
         waiting: deque[Ahead] = deque()
         try:
-            for batch, place in zip(posed, course.places(), strict=False):
+            for batch, place in zip(batches, course.places(), strict=False):
                 moved = batch.to(course.device)
                 with course.autocast():
                     initial = self._first(moved.image)
@@ -240,20 +238,6 @@ class RefinerTask(Task):
         finally:
             self._pool = None
             pool.close()
-
-    def _posed(self, batch: Batch, place: tuple[int, int]) -> Batch:
-        """Return a batch, as it was read, once pieces of its lines are disputed."""
-        share = self._config.disputed
-        if share == 0:
-            return batch
-        disputes = [
-            dispute(image, lines, stream(self._seed, "disputes", *place, at), share=share)
-            for at, (image, lines) in enumerate(
-                zip(batch.image.numpy(), batch.lines[:, 0].numpy(), strict=True), batch.first
-            )
-        ]
-        images, lines = (torch.from_numpy(np.stack(part)) for part in zip(*disputes, strict=True))
-        return batch._replace(image=images, lines=lines[:, None])
 
     def _ready(self, ahead: Ahead, pool: DrawingPool) -> Batch:
         """Wait for the strokes of a batch, and keep its prompt for `loss`."""

@@ -15,15 +15,8 @@ from torch.nn import functional
 from linerefine.config import NetworkConfig
 from linerefine.errors import ConfigError
 from linerefine.models.segmenter import Segmenter, build_network
-from linerefine.refiners.anchored import (
-    EVIDENCE,
-    HELD,
-    RIM,
-    STEPS,
-    Anchored,
-    _meant,
-    _smallest_margin,
-)
+from linerefine.refiners.anchored import EVIDENCE, FAINTEST, Anchored, _smallest_margin
+from linerefine.refiners.asked import CELL, FOLLOWED, HELD, RIM, STEPS, _meant
 from linerefine.refiners.base import Prompt, Trial
 from linerefine.refiners.options import AnchoredOptions
 from linerefine.testing import check_refiner
@@ -36,9 +29,13 @@ def anchored(**options) -> Anchored:
     """Return a refiner that believes something: one that is untrained believes nothing new."""
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        settings = {"network": TINY, "width": 8, "reach": 20} | options
+        settings = {"network": TINY, "width": 8, "reach": 20, "margins": (1.0, 0.5, 0.0)} | options
         refiner = Anchored(AnchoredOptions(**settings), channels=2).eval()
         torch.nn.init.normal_(refiner.branch.head.weight, std=60)
+        image, initial = torch.rand(1, 2, EDGE, EDGE), torch.zeros(1, 1, EDGE, EDGE)
+        with torch.no_grad():  # as often one way as the other
+            believed = refiner.belief(refiner.encode(image, initial), Prompt(initial, stroke(64)))
+            refiner.branch.head.bias -= believed.median()
     return refiner
 
 
@@ -61,7 +58,16 @@ def stroke(row: int, sign: int = 1) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"precision": 0.8}, {"hold": False}, {"reach": None}, {"feedback": False}],
+    [
+        {},
+        {"precision": 0.8},
+        {"hold": False},
+        {"reach": None},
+        {"feedback": False},
+        {"informed": False},
+        {"follow": False},
+        {"thin": False},
+    ],
 )
 def test_it_keeps_the_contract_whatever_is_left_out(options):
     check_refiner(anchored(**options), channels=2)
@@ -129,7 +135,7 @@ def test_without_feedback_it_starts_from_the_first_prediction(image, initial):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_pixel_changes_where_the_network_is_sure_of_the_opposite(image, initial, sign):
-    refiner = anchored(reach=None, margins=(0.5, 2.0, 1.0))
+    refiner = anchored(reach=None, margins=(0.5, 2.0, 1.0), thin=False)
     prompt = Prompt(initial, stroke(64, sign), initial)
     with torch.no_grad():
         features = refiner.encode(image, initial)
@@ -146,6 +152,43 @@ def test_a_pixel_changes_where_the_network_is_sure_of_the_opposite(image, initia
     assert ((answer - belief)[added & (belief < HELD - 1)] == 0).all()
 
 
+def test_below_zero_a_margin_lets_change_what_the_belief_does_not_contradict(image, initial):
+    refiner = anchored(reach=None, margins=(9.0, -1.0, 0.0), thin=False)
+    prompt = Prompt(initial, stroke(64), initial)
+    with torch.no_grad():
+        features = refiner.encode(image, initial)
+        belief, answer = refiner.belief(features, prompt), refiner.refine(features, prompt)
+    free = prompt.hints == 0
+    erased = (answer <= 0) & (initial > 0) & free
+    assert torch.equal(erased, (initial > 0) & (belief < 1.0) & free)
+    doubted = erased & (belief > -FAINTEST)
+    assert doubted.any()
+    assert (answer[doubted] == -FAINTEST).all()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_line_that_no_stroke_means_is_thinned_and_never_cut(image, sign):
+    initial = torch.full((1, 1, EDGE, EDGE), -3.0)
+    initial[..., 20:27, 4:124] = 3.0
+    initial[..., 90:97, 4:124] = 3.0
+    refiner = anchored(reach=None, margins=(0.0, -4.0, -4.0))
+    torch.nn.init.constant_(refiner.branch.head.bias, -20.0)  # would erase everything
+    torch.nn.init.zeros_(refiner.branch.head.weight)
+    prompt = Prompt(initial, stroke(23, sign), initial)
+    with torch.no_grad():
+        answer = refiner(image, prompt)
+        cut = anchored(reach=None, margins=(0.0, -4.0, -4.0), thin=False)
+        cut.load_state_dict(refiner.state_dict())
+        assert not (cut(image, prompt)[prompt.hints == 0] > 0).any()
+    left = (answer > 0)[0, 0]
+    # Of seven pixels the rim goes, on either side.
+    assert not left[[90, 96], 8:120].any()
+    assert left[93, 8:120].all()
+    beside = left[20:27, 72 : 69 + FOLLOWED // 2]
+    assert beside.any() == (sign > 0)
+    assert left[23, 70 + FOLLOWED + CELL : 120].all()  # what lies farther along the line stays
+
+
 def test_what_it_changes_by_itself_never_passes_for_a_stroke(image, initial):
     refiner = anchored(reach=None)
     with torch.no_grad():
@@ -158,8 +201,11 @@ def test_what_it_changes_by_itself_never_passes_for_a_stroke(image, initial):
 def test_an_untrained_one_believes_in_the_first_prediction(image, initial):
     refiner = anchored()
     torch.nn.init.zeros_(refiner.branch.head.weight)
+    torch.nn.init.zeros_(refiner.branch.head.bias)
     with torch.no_grad():
-        belief = refiner.belief(refiner.encode(image, initial), Prompt(initial, stroke(64), -initial))
+        belief = refiner.belief(
+            refiner.encode(image, initial), Prompt(initial, stroke(64), -initial)
+        )
     assert torch.equal(belief, initial)
 
 
@@ -230,9 +276,11 @@ def trial(refiner, image, initial, lines, sign):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_margins_are_such_that_enough_of_what_changes_is_right(image, initial, sign):
-    refiner = anchored(reach=None, precision=0.7)
+    refiner = anchored(reach=None, precision=0.7, thin=False)
     with torch.no_grad():
-        belief = refiner.belief(refiner.encode(image, initial), Prompt(initial, stroke(64, sign), initial))
+        belief = refiner.belief(
+            refiner.encode(image, initial), Prompt(initial, stroke(64, sign), initial)
+        )
         noise = torch.rand(belief.shape, generator=torch.Generator().manual_seed(4))
         lines = noise < (2 * belief / belief.std()).sigmoid()  # the surer, the oftener right
         one = trial(refiner, image, initial, lines, sign)
@@ -289,16 +337,22 @@ def test_no_smaller_margin_would_do(rights, precision, seed):
     assert margin == (min(fit) if fit else math.inf)
 
 
-def test_the_image_branch_begins_as_the_first_prediction_network(image):
+@pytest.mark.parametrize("informed", [True, False])
+def test_the_image_branch_begins_as_the_first_prediction_network(informed):
     segmenter = Segmenter(build_network(TINY, 2))
-    begun, random = anchored(), anchored(begin="random")
+    begun, random = anchored(informed=informed), anchored(begin="random")
     before = {name: tensor.clone() for name, tensor in random.network.state_dict().items()}
     for refiner in (begun, random):
         refiner.begin_from(segmenter)
     learnt, own = segmenter.network.state_dict(), begun.network.state_dict()
     last = {name for name in own if "segmentation_head" in name}
     assert 0 < len(last) < len(own)
-    assert all(torch.equal(own[name], learnt[name]) for name in own.keys() - last)
+    wider = {name for name in own if own[name].shape != learnt.get(name, own[name]).shape} - last
+    assert len(wider) == informed
+    assert all(torch.equal(own[name], learnt[name]) for name in own.keys() - last - wider)
+    for name in wider:  # what it sees besides the image says nothing yet
+        assert torch.equal(own[name][:, :2], learnt[name])
+        assert not own[name][:, 2:].any()
     assert all(torch.equal(random.network.state_dict()[name], before[name]) for name in before)
 
 
