@@ -49,7 +49,6 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
 
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "keep": {"training": {"keep": 1.0}},
-    "measured_margins": {"options": {"precision": 0.85}},
     "operation": {"training": {"operation": "simulator"}},
     "reach": {"options": {"reach": 48}},
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable
 
@@ -24,6 +23,12 @@ PROMPT_CHANNELS = 9
 
 FAINTEST = 0.25
 """Least logits of what was changed."""
+
+LEAST = -1.0
+"""Smallest margin that is measured."""
+
+MEASURED = ((0, 0), (0, 1), (1, 1))
+"""Kinds of stroke and change, 0 for add and 1 for erase; after erase strokes nothing is added."""
 
 EVIDENCE = 100
 """Least number of changes, pixels on validation patches, from which a margin is taken."""
@@ -47,12 +52,11 @@ class Anchored(Refiner):
     stays as it was, bit for bit.
 
     How sure it must be depends on stroke and change, for these say how often
-    it is wrong (docs/explanation/anchored.md has the numbers). Lines added
-    after an erase stroke are wrong nearly always, so none are. Pixels at the rim of
-    a line go easily, those in its middle only where an erase stroke means
-    that line: elsewhere a line becomes thinner, and is never cut. With
-    ``options.precision`` the margins are not given but measured by
-    `calibrate`, as soon as validation patches are at hand.
+    it is wrong: `calibrate` measures that on validation patches. Lines added
+    after an erase stroke are wrong nearly always, so none are
+    (docs/explanation/anchored.md has the numbers). In the middle of a line a
+    pixel goes only where an erase stroke means that line: elsewhere a line
+    becomes thinner, and is never cut.
 
     `encode` runs the image branch, a whole encoder-decoder over image and
     first prediction; `refine` the prompt branch alone, most of which works at
@@ -70,10 +74,10 @@ class Anchored(Refiner):
         self.branch = PromptBranch(PROMPT_CHANNELS, widths)
         self.margins: Tensor
         """How sure it must be, log-odds: after an add or erase stroke, to add or to erase."""
-        adding, correcting, erasing = options.margins
+        adding, correcting, erasing = options.margins or (0.0, 0.0, 0.0)
         margins = torch.tensor([[adding, correcting], [math.inf, erasing]])
         # What is given comes with the options; what was measured belongs to the weights.
-        self.register_buffer("margins", margins, persistent=options.precision is not None)
+        self.register_buffer("margins", margins, persistent=options.margins is None)
 
     def begin_from(self, segmenter: Segmenter) -> None:
         """Let the image branch begin as the first-prediction network, but for its last layer.
@@ -149,26 +153,26 @@ class Anchored(Refiner):
         Parameters
         ----------
         trials : iterable of Trial
-            Of one stroke per patch. Nothing happens if ``options.precision`` is None.
+            Of one stroke per patch. Nothing happens if ``options.margins`` are given.
         """
-        if self.options.precision is None:
+        if self.options.margins is not None:
             return
         found: dict[tuple[int, int], list[Tensor]] = {}
         for trial in trials:
             asked = self._asked(trial.prompt)
             belief = self._belief(trial.features, asked)
             excess = asked.excess(belief)
-            counts = self._open(asked) & trial.roi & (asked.hints == 0)
-            is_right = (belief > 0) == trial.lines
-            for stroke, change in itertools.product((0, 1), repeat=2):
-                is_of_kind = (asked.stroke == stroke) & (asked.change == change)
-                chosen = is_of_kind & counts & (excess > 0)
+            counts = self._open(asked) & trial.roi & (asked.hints == 0) & (excess > LEAST)
+            is_wrong = (asked.before > 0) != trial.lines
+            for stroke, change in MEASURED:
+                chosen = counts & (asked.stroke == stroke) & (asked.change == change)
                 found.setdefault((stroke, change), []).append(
-                    torch.stack((excess[chosen].float(), is_right[chosen].float()))
+                    torch.stack((excess[chosen].float(), is_wrong[chosen].float()))
                 )
-        for kinds, parts in found.items():
+        for (stroke, change), parts in found.items():
             sureness, rights = torch.cat(parts, dim=1)
-            self.margins[kinds] = _smallest_margin(sureness, rights, self.options.precision)
+            wanted = self.options.precision[change]
+            self.margins[stroke, change] = _smallest_margin(sureness, rights, wanted)
 
     def _asked(self, prompt: Prompt) -> Asked:
         before = prompt.previous
@@ -215,7 +219,8 @@ def _with_one_more(learnt: Tensor, own: Tensor) -> Tensor:
 def _smallest_margin(sureness: Tensor, rights: Tensor, precision: float) -> float:
     """Return the smallest margin beyond which a share of `precision` is right.
 
-    It is infinite if there is none, or less evidence than EVIDENCE pixels for it.
+    It is infinite if there is none, or less evidence than EVIDENCE pixels for it;
+    LEAST if all of them are enough.
 
     Parameters
     ----------
@@ -233,5 +238,5 @@ def _smallest_margin(sureness: Tensor, rights: Tensor, precision: float) -> floa
         return math.inf
     last = int(enough[-1])
     if last == len(order) - 1:
-        return 0.0
+        return LEAST
     return float(sureness[order[last + 1]])

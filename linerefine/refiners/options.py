@@ -94,6 +94,7 @@ class IterNetOptions(Options):
 
 
 _Margin: TypeAlias = Annotated[float, Field(ge=-4)]
+_Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 
 
 class AnchoredOptions(Options):
@@ -111,10 +112,15 @@ class AnchoredOptions(Options):
     hold: bool = Field(
         True, description="Whether strokes are held as constraints in the logits themselves."
     )
-    margins: tuple[_Margin, _Margin, _Margin] = Field(
-        (1.5, -0.5, -0.5),
-        description="How sure it must be to change a pixel, log-odds: after an add stroke to add "
-        "and to erase, after an erase stroke to erase. After an erase stroke it never adds. Below "
+    precision: tuple[_Share, _Share] = Field(
+        (0.7, 0.5),
+        description="Share of the pixels it adds, and of those it erases, that has to be right on "
+        "validation patches; how sure it must be is measured by that.",
+    )
+    margins: tuple[_Margin, _Margin, _Margin] | None = Field(
+        None,
+        description="How sure it must be, log-odds, given instead of measured: after an add "
+        "stroke to add and to erase, after an erase stroke to erase, where it never adds. Below "
         "0 it need not quite believe that the pixel is wrong.",
     )
     informed: bool = Field(
@@ -127,13 +133,6 @@ class AnchoredOptions(Options):
     thin: bool = Field(
         True,
         description="Whether lines that no erase stroke means can only become thinner, not be cut.",
-    )
-    precision: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
-        description="Measure the margins on validation patches instead, so that this share of the "
-        "pixels it changes is right.",
     )
     reach: int | None = Field(
         None,
