@@ -49,6 +49,7 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
 
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "keep": {"training": {"keep": 1.0}},
+    "measured_margins": {"options": {"precision": (0.7, 0.7)}},
     "operation": {"training": {"operation": "simulator"}},
     "reach": {"options": {"reach": 48}},
 }

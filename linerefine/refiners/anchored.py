@@ -52,11 +52,11 @@ class Anchored(Refiner):
     stays as it was, bit for bit.
 
     How sure it must be depends on stroke and change, for these say how often
-    it is wrong: `calibrate` measures that on validation patches. Lines added
-    after an erase stroke are wrong nearly always, so none are
-    (docs/explanation/anchored.md has the numbers). In the middle of a line a
-    pixel goes only where an erase stroke means that line: elsewhere a line
-    becomes thinner, and is never cut.
+    it is wrong; with ``options.precision`` margins are measured on validation
+    patches (`calibrate`). Lines added after an erase stroke are wrong nearly
+    always, so none are (docs/explanation/anchored.md has the numbers). In the
+    middle of a line a pixel goes only where an erase stroke means that line:
+    elsewhere a line becomes thinner, and is never cut.
 
     `encode` runs the image branch, a whole encoder-decoder over image and
     first prediction; `refine` the prompt branch alone, most of which works at
@@ -74,10 +74,10 @@ class Anchored(Refiner):
         self.branch = PromptBranch(PROMPT_CHANNELS, widths)
         self.margins: Tensor
         """How sure it must be, log-odds: after an add or erase stroke, to add or to erase."""
-        adding, correcting, erasing = options.margins or (0.0, 0.0, 0.0)
+        adding, correcting, erasing = options.margins
         margins = torch.tensor([[adding, correcting], [math.inf, erasing]])
         # What is given comes with the options; what was measured belongs to the weights.
-        self.register_buffer("margins", margins, persistent=options.margins is None)
+        self.register_buffer("margins", margins, persistent=options.precision is not None)
 
     def begin_from(self, segmenter: Segmenter) -> None:
         """Let the image branch begin as the first-prediction network, but for its last layer.
@@ -153,9 +153,10 @@ class Anchored(Refiner):
         Parameters
         ----------
         trials : iterable of Trial
-            Of one stroke per patch. Nothing happens if ``options.margins`` are given.
+            Of one stroke per patch. Nothing happens without ``options.precision``.
         """
-        if self.options.margins is not None:
+        precisions = self.options.precision
+        if precisions is None:
             return
         found: dict[tuple[int, int], list[Tensor]] = {}
         for trial in trials:
@@ -171,8 +172,8 @@ class Anchored(Refiner):
                 )
         for (stroke, change), parts in found.items():
             sureness, rights = torch.cat(parts, dim=1)
-            wanted = self.options.precision[change]
-            self.margins[stroke, change] = _smallest_margin(sureness, rights, wanted)
+            least = _smallest_margin(sureness, rights, precisions[change])
+            self.margins[stroke, change] = least
 
     def _asked(self, prompt: Prompt) -> Asked:
         before = prompt.previous

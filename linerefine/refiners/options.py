@@ -112,16 +112,16 @@ class AnchoredOptions(Options):
     hold: bool = Field(
         True, description="Whether strokes are held as constraints in the logits themselves."
     )
-    precision: tuple[_Share, _Share] = Field(
-        (0.7, 0.5),
-        description="Share of the pixels it adds, and of those it erases, that has to be right on "
-        "validation patches; how sure it must be is measured by that.",
-    )
-    margins: tuple[_Margin, _Margin, _Margin] | None = Field(
-        None,
-        description="How sure it must be, log-odds, given instead of measured: after an add "
-        "stroke to add and to erase, after an erase stroke to erase, where it never adds. Below "
+    margins: tuple[_Margin, _Margin, _Margin] = Field(
+        (1.5, -0.5, -0.5),
+        description="How sure it must be to change a pixel, log-odds: after an add stroke to add "
+        "and to erase, after an erase stroke to erase. After an erase stroke it never adds. Below "
         "0 it need not quite believe that the pixel is wrong.",
+    )
+    precision: tuple[_Share, _Share] | None = Field(
+        None,
+        description="Measure the margins on validation patches instead, so that these shares of "
+        "the pixels it adds and of those it erases are right.",
     )
     informed: bool = Field(
         True, description="Whether the image branch sees the first prediction beside the image."

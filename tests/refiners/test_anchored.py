@@ -60,7 +60,7 @@ def stroke(row: int, sign: int = 1) -> torch.Tensor:
     "options",
     [
         {},
-        {"margins": None},
+        {"precision": (0.8, 0.8)},
         {"hold": False},
         {"reach": None},
         {"feedback": False},
@@ -276,7 +276,7 @@ def trial(refiner, image, initial, lines, sign):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_margins_are_such_that_enough_of_what_changes_is_right(image, initial, sign):
-    refiner = anchored(reach=None, margins=None, precision=(0.7, 0.6), thin=False)
+    refiner = anchored(reach=None, precision=(0.7, 0.6), thin=False)
     with torch.no_grad():
         belief = refiner.belief(
             refiner.encode(image, initial), Prompt(initial, stroke(64, sign), initial)
@@ -302,7 +302,7 @@ def test_margins_are_such_that_enough_of_what_changes_is_right(image, initial, s
 
 def test_what_is_never_right_never_changes(image, initial):
     refiner, prompt = (
-        anchored(reach=None, margins=None),
+        anchored(reach=None, precision=(0.85, 0.85)),
         Prompt(initial, stroke(64), initial),
     )
     with torch.no_grad():
@@ -314,7 +314,7 @@ def test_what_is_never_right_never_changes(image, initial):
 
 
 def test_what_was_measured_is_stored_with_the_weights_and_what_is_given_is_not(image, initial):
-    measured, given_ = anchored(margins=None), anchored(margins=(3.0, 2.0, 1.0))
+    measured, given_ = anchored(precision=(0.7, 0.7)), anchored(margins=(3.0, 2.0, 1.0))
     assert "margins" in measured.state_dict()
     assert "margins" not in given_.state_dict()
     before = given_.margins.clone()
