@@ -36,7 +36,6 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "feedback": {"options": {"feedback": False}},
     "hold": {"options": {"hold": False}},
     "first_prediction": {"options": {"informed": False}},
-    "following": {"options": {"follow": False}},
     "thinning": {"options": {"thin": False}},
     "margins": {"options": {"margins": (0.0, 0.0, 0.0)}},
     "beginning": {"options": {"begin": "random"}},
@@ -48,6 +47,7 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
 """What makes the refiner ``anchored``, by what it is without it."""
 
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
+    "following": {"options": {"follow": True}},
     "keep": {"training": {"keep": 1.0}},
     "measured_margins": {"options": {"precision": (0.7, 0.7)}},
     "operation": {"training": {"operation": "simulator"}},

@@ -18,8 +18,8 @@ from linerefine.refiners.options import AnchoredOptions
 
 __all__ = ["Anchored"]
 
-PROMPT_CHANNELS = 9
-"""First prediction, answer before (logits, probability), strokes, new ones, what these mean."""
+PROMPT_CHANNELS = 7
+"""First prediction, answer before (logits and probability), strokes, new strokes."""
 
 FAINTEST = 0.25
 """Least logits of what was changed."""
@@ -71,7 +71,7 @@ class Anchored(Refiner):
         self.network = build_network(network, channels + options.informed, outputs=FINE)
         widths = (options.width, *[2 * options.width] * 3)
         self.pyramid = ImagePyramid(widths)
-        self.branch = PromptBranch(PROMPT_CHANNELS, widths)
+        self.branch = PromptBranch(PROMPT_CHANNELS + 2 * options.follow, widths)
         self.margins: Tensor
         """How sure it must be, log-odds: after an add or erase stroke, to add or to erase."""
         adding, correcting, erasing = options.margins
@@ -182,14 +182,15 @@ class Anchored(Refiner):
         return Asked.of(prompt.initial, prompt.hints, before)
 
     def _belief(self, features: Features, asked: Asked) -> Tensor:
-        shown = (
+        shown = [
             asked.initial / HELD,
             asked.before / HELD,
             2 * asked.before.sigmoid() - 1,
             *halves(asked.hints),
             asked.new,
-            asked.meant / HELD if self.options.follow else torch.zeros_like(asked.meant),
-        )
+        ]
+        if self.options.follow:
+            shown.append(asked.meant / HELD)
         change: Tensor = self.branch(features, torch.cat(shown, dim=1))
         return asked.initial + change
 

@@ -127,7 +127,7 @@ class AnchoredOptions(Options):
         True, description="Whether the image branch sees the first prediction beside the image."
     )
     follow: bool = Field(
-        True,
+        False,
         description="Whether it is told how surely a new stroke means each pixel along the line.",
     )
     thin: bool = Field(

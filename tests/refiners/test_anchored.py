@@ -65,7 +65,7 @@ def stroke(row: int, sign: int = 1) -> torch.Tensor:
         {"reach": None},
         {"feedback": False},
         {"informed": False},
-        {"follow": False},
+        {"follow": True},
         {"thin": False},
     ],
 )
