@@ -146,8 +146,9 @@ def plain_cldice(chance, truth, roi):
         drawn, true = plain_soft_skeleton(p, inside, 8), plain_soft_skeleton(t, inside, 8)
         precision = [precision[0] + (drawn * t)[inside].sum(), precision[1] + drawn.sum()]
         sensitivity = [sensitivity[0] + (true * p)[inside].sum(), sensitivity[1] + true.sum()]
-    first, second = precision[0] / precision[1], sensitivity[0] / sensitivity[1]
-    return 1 - 2 * first * second / (first + second)
+    # Where nothing is left of a skeleton, as of a mask that fills its patch, its share is none.
+    first, second = (part / whole if whole else 0.0 for part, whole in (precision, sensitivity))
+    return 1 - 2 * first * second / (first + second) if first + second else 1.0
 
 
 @pytest.mark.parametrize(
