@@ -10,6 +10,9 @@ In words:
 
 A refiner is never asked what would happen: one call per stroke. Each stroke
 depends on the one before, so tiles are not worked on together.
+
+Nobody goes in circles: what the person has added and erased by turns, TURNS
+times over, they leave as it is.
 """
 
 from __future__ import annotations
@@ -17,14 +20,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from time import perf_counter
 
+import numpy as np
+
 from linerefine.evaluation.clock import Clock
 from linerefine.evaluation.desk import Desk, Place
 from linerefine.evaluation.ledger import Ledger
-from linerefine.evaluation.options import options_of
+from linerefine.evaluation.options import Option, options_of
 from linerefine.evaluation.task import Task
-from linerefine.types import Round, Stroke
+from linerefine.samples import Target
+from linerefine.types import Mask, Round, Stroke, Tile
 
 __all__ = ["independent_rounds"]
+
+TURNS = 2
+"""How often the person may change their mind about a pixel."""
 
 
 def independent_rounds(task: Task, ledger: Ledger) -> Iterator[Round]:
@@ -33,23 +42,45 @@ def independent_rounds(task: Task, ledger: Ledger) -> Iterator[Round]:
 
 
 def _rounds(task: Task, ledger: Ledger, desk: Desk) -> Iterator[Round]:
+    turns = _Turns(task)
     while (place := desk.worst()) is not None:
-        stroke = _stroke(task, place, ledger.clock)
+        stroke = _stroke(task, place, turns, ledger.clock)
         if stroke is None:
             continue
         # Worked out, not looked at: the stroke is drawn in any case, from this one answer.
         (option,) = options_of(task.session, [stroke], batch=1, clock=ledger.clock)
         started = perf_counter()
+        turns.count(option)
         desk.update(option)
         desk.put_back(place)
         ledger.clock.lap("score", started)
         yield ledger.draw(place.tile, option)
 
 
-def _stroke(task: Task, place: Place, clock: Clock) -> Stroke | None:
+class _Turns:
+    """How often each pixel was erased after it had been added, or the other way round."""
+
+    def __init__(self, task: Task) -> None:
+        self._session = task.session
+        self._times = np.zeros(task.session.shape, dtype=np.uint8)
+
+    def count(self, option: Option) -> None:
+        """Count what a stroke turns; it is not drawn yet."""
+        marked = option.update.marked
+        before = self._session.hints[marked.index]
+        after = option.update.hints[marked.within(option.update.box).index]
+        self._times[marked.index] += before * after < 0
+
+    def seen(self, tile: Tile, target: Target) -> Mask:
+        """Return the mask of a tile as the person sees it, who has made peace with some pixels."""
+        shown = self._session.mask[tile.index]
+        return np.where(self._times[tile.index] < TURNS, shown, target.mask)
+
+
+def _stroke(task: Task, place: Place, turns: _Turns, clock: Clock) -> Stroke | None:
     started, tile = perf_counter(), place.tile
     stroke = task.simulator.next_stroke(
-        task.session.mask[tile.index],
+        turns.seen(tile, place.score.target),
         place.score.target,
         task.session.hints[tile.index],
         operations=task.operations,

@@ -154,6 +154,53 @@ def test_the_manual_person_sees_the_first_prediction_with_strokes_pasted() -> No
         assert (round_.regret, round_.repaired, round_.compliance) == (0, 0, 1.0)
 
 
+class Undecided(Watched):
+    """Adds one short line, erases it, adds it, as long as what is shown says that it is wrong."""
+
+    def next_stroke(
+        self,
+        prediction: Mask,
+        target: Target,
+        hints: HintMap,
+        *,
+        operations: frozenset[Operation],
+        rng: np.random.Generator,
+    ) -> Stroke | None:
+        self.seen.append((prediction.copy(), operations))
+        if len(self.seen) > 1 and (prediction == target.mask)[5, 10:20].all():
+            return None
+        last = hints[5, 10:20].min()
+        path = np.array([[5, 10], [5, 19]])
+        return Stroke(path, 2.0, Operation.ERASE if last > 0 else Operation.ADD)
+
+
+def test_nobody_goes_in_circles() -> None:
+    class Stubborn(Refiner):
+        def refine(self, features: torch.Tensor, prompt: Prompt) -> torch.Tensor:
+            return prompt.initial
+
+    target = Target(np.indices((32, 32)).sum(axis=0) % 2 == 0, np.ones((32, 32), bool))
+    session = RefinementSession(
+        np.zeros((1, 32, 32), np.float32),
+        np.full((32, 32), -1, np.float32),
+        Stubborn(),
+        SessionConfig(crop=32, margin=8),
+    )
+    rng = np.random.default_rng(0)
+    result = drive(
+        session,
+        target,
+        Undecided(),
+        CONFIG,
+        metrics=METRICS,
+        rng=rng,
+        operations=frozenset(Operation),
+    )
+    drawn = [round_.stroke.operation for round_ in result.rounds if round_.stroke]
+    assert drawn == [Operation.ADD, Operation.ERASE, Operation.ADD]
+    assert result.reason == "nothing left to draw"
+
+
 def test_the_budget_ends_the_work() -> None:
     _, _, result = work(Contrary(), budget=3)
     assert (result.reason, result.rounds[-1].index) == ("budget spent", 3)
