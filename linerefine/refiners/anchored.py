@@ -53,8 +53,8 @@ class Anchored(Refiner):
 
     How sure it must be depends on stroke and change, for these say how often
     it is wrong; with ``options.precision`` margins are measured on validation
-    patches (`calibrate`). Lines added after an erase stroke are wrong nearly
-    always, so none are (docs/explanation/anchored.md has the numbers). In the
+    patches (`calibrate`). Additions after an erase stroke are right
+    least often, so there are none (docs/explanation/anchored.md has the numbers). In the
     middle of a line a pixel goes only where an erase stroke means that line:
     elsewhere a line becomes thinner, and is never cut.
 
