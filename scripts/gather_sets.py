@@ -1,6 +1,6 @@
 """Make one data root of several, so that a refiner can be trained on all of them together.
 
-Usage: python scripts/gather_sets.py OUT ROOT [ROOT ...]
+Usage: python scripts/gather_sets.py OUT ROOT [ROOT ...] [--group REGEX]
 
 Every ROOT holds ``images`` and ``masks``, perhaps ``fov``, and a splits.json in it or beside it.
 OUT gets links to the files, their names begun with the name of their root, and a splits.json that
@@ -77,7 +77,9 @@ def _frame(root: Path, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     for path in (root / "images").iterdir():
         with Image.open(path) as image:
-            Image.new("L", image.size, 255).save(into / f"{root.name}-{path.stem}.png")
+            frame = into / f"{root.name}-{path.stem}.png"
+            frame.unlink(missing_ok=True)  # it may be a link from before: never write through it
+            Image.new("L", image.size, 255).save(frame)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,23 @@ def test_all_pixels_count_of_a_root_without_a_field_of_view(tmp_path, monkeypatc
     assert loader.load("eyes-a").target.roi.sum() == 32
 
 
+def test_nothing_is_written_through_a_link_from_before(tmp_path, monkeypatch):
+    ink = root_of(tmp_path / "ink", "abc", {"train": "a", "val": "b", "test": "c"})
+    eyes = root_of(tmp_path / "eyes", "abc", {"train": "a", "val": "b", "test": "c"})
+    for root in (ink, eyes):
+        shutil.copytree(root / "images", root / "fov")
+    gather(monkeypatch, tmp_path / "all", ink, eyes)
+    (ink / "fov").rename(tmp_path / "elsewhere")
+    shutil.copy(ink / "images" / "a.png", tmp_path / "a.png")
+    link = tmp_path / "all" / "fov" / "ink-a.png"
+    link.unlink()
+    link.symlink_to(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    gather(monkeypatch, tmp_path / "all", ink, eyes)
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert not link.is_symlink()
+
+
 def test_a_root_without_splits_is_named(tmp_path, monkeypatch, capsys):
     bare = root_of(tmp_path / "bare", "ab", None)
     with pytest.raises(SystemExit):

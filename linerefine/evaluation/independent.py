@@ -69,7 +69,8 @@ class _Turns:
         marked = option.update.marked
         before = self._session.hints[marked.index]
         after = option.update.hints[marked.within(option.update.box).index]
-        self._times[marked.index] += before * after < 0
+        times = self._times[marked.index]
+        times += (before * after < 0) & (times < TURNS)
 
     def seen(self, tile: Tile, target: Target) -> Mask:
         """Return the mask of a tile as the person sees it, who has made peace with some pixels."""

@@ -53,10 +53,10 @@ class Anchored(Refiner):
 
     How sure it must be depends on stroke and change, for these say how often
     it is wrong; with ``options.precision`` margins are measured on validation
-    patches (`calibrate`). Additions after an erase stroke are right
-    least often, so there are none (docs/explanation/anchored.md has the numbers). In the
-    middle of a line a pixel goes only where an erase stroke means that line:
-    elsewhere a line becomes thinner, and is never cut.
+    patches (`calibrate`). Additions after an erase stroke are right least
+    often, so there are none (docs/explanation/anchored.md has the numbers). In
+    the middle of a line a pixel goes only where an erase stroke means that
+    line: elsewhere a line becomes thinner, and is never cut.
 
     `encode` runs the image branch, a whole encoder-decoder over image and
     first prediction; `refine` the prompt branch alone, most of which works at
@@ -179,7 +179,7 @@ class Anchored(Refiner):
         before = prompt.previous
         if before is None or not self.options.feedback:
             before = prompt.initial
-        return Asked.of(prompt.initial, prompt.hints, before)
+        return Asked(prompt.initial, prompt.hints, before)
 
     def _belief(self, features: Features, asked: Asked) -> Tensor:
         shown = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -43,24 +44,22 @@ class Asked:
     ----------
     initial, hints, before : Tensor, shape (B, 1, H, W)
         First prediction, all strokes, the answer that the next one starts from.
-    new : Tensor, shape (B, 2, H, W)
-        Add and erase strokes that the answer before does not hold yet, 0 or 1.
-    meant : Tensor, shape (B, 2, H, W)
-        How surely a new add or erase stroke means each pixel, as `_meant` says.
     """
 
     initial: Tensor
     hints: Tensor
     before: Tensor
-    new: Tensor
-    meant: Tensor
 
-    @classmethod
-    def of(cls, initial: Tensor, hints: Tensor, before: Tensor) -> Asked:
-        """Return what is asked, from first prediction, all strokes and the answer before."""
-        is_held = hints * before > HELD - CLOSE
-        new = torch.cat(halves(hints * ~is_held), dim=1)
-        return cls(initial, hints, before, new, _meant(new, initial, before))
+    @cached_property
+    def new(self) -> Tensor:
+        """Add and erase strokes that the answer before does not hold yet, 0 or 1; (B, 2, H, W)."""
+        is_held = self.hints * self.before > HELD - CLOSE
+        return torch.cat(halves(self.hints * ~is_held), dim=1)
+
+    @cached_property
+    def meant(self) -> Tensor:
+        """How surely a new add or erase stroke means each pixel, as `_meant` says; (B, 2, H, W)."""
+        return _meant(self.new, self.initial, self.before)
 
     @property
     def stroke(self) -> Tensor:

@@ -154,24 +154,17 @@ def test_the_manual_person_sees_the_first_prediction_with_strokes_pasted() -> No
         assert (round_.regret, round_.repaired, round_.compliance) == (0, 0, 1.0)
 
 
-class Undecided(Watched):
-    """Adds one short line, erases it, adds it, as long as what is shown says that it is wrong."""
+class Undecided(UserSimulator):
+    """Adds one short line, erases it, adds it, until what is shown of it is right."""
 
     def next_stroke(
-        self,
-        prediction: Mask,
-        target: Target,
-        hints: HintMap,
-        *,
-        operations: frozenset[Operation],
-        rng: np.random.Generator,
+        self, prediction: Mask, target: Target, hints: HintMap, **_: object
     ) -> Stroke | None:
-        self.seen.append((prediction.copy(), operations))
-        if len(self.seen) > 1 and (prediction == target.mask)[5, 10:20].all():
+        if (prediction == target.mask)[5, 10:20].all():
             return None
-        last = hints[5, 10:20].min()
         path = np.array([[5, 10], [5, 19]])
-        return Stroke(path, 2.0, Operation.ERASE if last > 0 else Operation.ADD)
+        is_there = hints[5, 10:20].min() > 0
+        return Stroke(path, 2.0, Operation.ERASE if is_there else Operation.ADD)
 
 
 def test_nobody_goes_in_circles() -> None:

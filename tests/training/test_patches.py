@@ -48,10 +48,12 @@ class Counting(Manual):
 
     def encode(self, image, initial):
         self.encoded += 1
+        self.shown = initial
         return super().encode(image, initial)
 
     def refine(self, features, prompt):
         self.refined += 1
+        assert torch.equal(self.shown, prompt.initial)
         assert torch.equal(prompt.previous, prompt.initial)
         assert set(prompt.hints.unique().tolist()) <= {-1, 0, 1}
         return super().refine(features, prompt)

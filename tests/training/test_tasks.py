@@ -387,9 +387,10 @@ def test_undoing_costs_what_was_right_once_more(task_of, batch, keep):
 
 def test_every_round_is_learnt_from_and_the_image_encoded_once(task_of, batch):
     refiner, encoded = seeded(Watched), []
-    refiner.encode = lambda image, initial: encoded.append(image) or image
+    refiner.encode = lambda image, initial: encoded.append(initial) or image
     loss = task_of(refiner, loss="dice", rounds=3, learn="every").loss(batch, 0, 0)
     assert len(encoded) == 1
+    assert torch.equal(encoded[0], refiner.calls[0].prompt.initial)
     assert [call.learns for call in refiner.calls] == [True] * 3
     losses = [dice_loss(call.answer, batch.lines, batch.roi) for call in refiner.calls]
     torch.testing.assert_close(loss, torch.stack(losses).mean())
