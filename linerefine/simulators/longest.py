@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from linerefine.geometry.centreline import centreline, longest_segment
+from linerefine.geometry.centreline import centreline, half_widths, longest_segment
 from linerefine.geometry.strokes import sub_path
 from linerefine.samples import Target
 from linerefine.simulators.base import ErrorSimulator
@@ -15,6 +15,9 @@ from linerefine.simulators.options import LongestOptions
 from linerefine.types import HintMap, Mask, Operation, Stroke
 
 __all__ = ["Longest", "LongestOptions"]
+
+WIDEST = 64
+"""Largest half-width of a pen that fits its line, pixels."""
 
 
 class Longest(ErrorSimulator):
@@ -39,6 +42,10 @@ class Longest(ErrorSimulator):
     (paper, section 3.2.3: at random, which training does by allowing one
     operation at a time). From a piece longer than ``max_length`` a slice of
     that length around a random pixel is drawn.
+
+    With ``half_width = "line"`` the pen fits: an add stroke is as wide as the
+    target's line, its median along the stroke, an erase stroke as the widest
+    part of what it erases.
 
     The path lies inside the ROI; the pixels that its width marks may spill over
     the ROI's border, where nothing is scored.
@@ -75,7 +82,8 @@ class Longest(ErrorSimulator):
         if not errors:
             return None
         operation = max(errors, key=lambda candidate: len(errors[candidate]))
-        return self._stroke(errors[operation], operation, rng)
+        lines = target.mask if operation is Operation.ADD else prediction
+        return self._stroke(errors[operation], lines, operation, rng)
 
     def longest_errors(
         self,
@@ -124,12 +132,31 @@ class Longest(ErrorSimulator):
         return centreline(prediction) & ~self._spared(target)
 
     def _stroke(
-        self, segment: NDArray[np.intp], operation: Operation, rng: np.random.Generator
+        self,
+        segment: NDArray[np.intp],
+        lines: Mask,
+        operation: Operation,
+        rng: np.random.Generator,
     ) -> Stroke:
         centre = int(rng.integers(len(segment)))
         path = sub_path(segment, self.options.max_length, centre)
-        return Stroke(path, self._half_width(rng), operation, self.options.tip)
+        width = self.options.half_width
+        half_width = _fitting(path, lines, operation) if width == "line" else self._half_width(rng)
+        return Stroke(path, half_width, operation, self.options.tip)
 
     def _half_width(self, rng: np.random.Generator) -> float:
         """Return the half-width of the next stroke; for subclasses to draw at random."""
-        return self.options.half_width
+        return float(self.options.half_width)
+
+
+def _fitting(path: NDArray[np.intp], lines: Mask, operation: Operation) -> float:
+    """Return the half-width of a line along a path: the median, or the largest if it is to go."""
+    top, left = np.maximum(path.min(axis=0) - WIDEST, 0)
+    bottom, right = path.max(axis=0) + WIDEST + 1
+    on_path = np.zeros_like(near := lines[top:bottom, left:right])
+    on_path[tuple((path - (top, left)).T)] = True
+    widths = half_widths(near, along=on_path)
+    if not widths.size:  # line as far as one looks
+        return WIDEST
+    half_width = np.median(widths) if operation is Operation.ADD else widths.max()
+    return float(np.clip(half_width, 1.0, WIDEST))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,8 +15,10 @@ class LongestOptions(Options):
     """Options of the simulator ``longest``; lengths are pixels of the working grid."""
 
     max_length: int = Field(11, ge=1, description="Most pixels of a stroke's path.")  # sec. 3.2.3
-    half_width: float = Field(
-        3.5, gt=0, description="Half-width of a stroke; 3.5 marks seven pixels across."
+    half_width: Annotated[float, Field(gt=0)] | Literal["line"] = Field(
+        3.5,
+        description="Half-width of a stroke; 3.5 marks seven pixels across. 'line': as wide as the "
+        "line that is drawn or erased.",
     )
     tip: Literal["disc", "cross"] = Field(
         "disc", description="'disc', or 'cross': the authors' diamond."

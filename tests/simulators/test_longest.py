@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from linerefine.errors import ShapeError
 from linerefine.geometry.centreline import centreline, unbranched_segments
 from linerefine.geometry.hints import merge_hints
+from linerefine.geometry.strokes import rasterise
 from linerefine.samples import Target
-from linerefine.simulators.longest import Longest, LongestOptions
+from linerefine.simulators.longest import WIDEST, Longest, LongestOptions
 from linerefine.types import Operation
 
 ADD, ERASE = frozenset({Operation.ADD}), frozenset({Operation.ERASE})
@@ -190,8 +191,51 @@ def test_width_comes_from_the_hook():
     assert 5 <= stroke.half_width <= 6
 
 
+def thick(width: int) -> np.ndarray:
+    """A line from left to right, so many pixels wide."""
+    mask = np.zeros((60, 200), dtype=bool)
+    mask[30 - width // 2 : 30 - width // 2 + width, 20:180] = True
+    return mask
+
+
+@pytest.mark.parametrize("width", [1, 3, 9])
+def test_a_pen_that_fits_marks_the_line_and_nothing_beside_it(width):
+    target = target_of(thick(width))
+    added = stroke_on(nothing(target.mask), target, ADD, half_width="line")
+    assert added.half_width == (width + 1) / 2
+    assert not (rasterise(added, target.mask.shape) & ~target.mask).any()
+    erased = stroke_on(target.mask, target_of(nothing(target.mask)), ERASE, half_width="line")
+    assert erased.half_width == (width + 1) / 2
+
+
+def test_a_pen_that_fits_is_as_wide_as_most_of_what_is_added_and_all_of_what_is_erased():
+    swelling = thick(3)
+    swelling[:, 140:] |= thick(5)[:, 140:]
+    swelling[:, 160:] |= thick(7)[:, 160:]
+    empty = nothing(swelling)
+    whole = {"max_length": 200, "half_width": "line"}
+    assert stroke_on(empty, target_of(swelling), ADD, **whole).half_width == 2
+    assert stroke_on(swelling, target_of(empty), ERASE, **whole).half_width == 4
+
+
+def test_a_pen_that_fits_has_a_limit():
+    full = np.ones((40, 40), dtype=bool)
+    stroke = stroke_on(full, target_of(nothing(full)), ERASE, half_width="line")
+    assert stroke is None or stroke.half_width == WIDEST
+    tall = np.ones((400, 400), dtype=bool)
+    tall[0] = False
+    stroke = stroke_on(tall, target_of(nothing(tall)), ERASE, half_width="line")
+    assert stroke.half_width == WIDEST
+
+
 def test_options_refuse_what_cannot_be_drawn():
-    for wrong in ({"max_length": 0}, {"half_width": 0}, {"tolerance": -1}, {"tip": "square"}):
+    for wrong in (
+        {"max_length": 0},
+        {"half_width": 0},
+        {"half_width": "thin"},
+        {"tolerance": -1},
+        {"tip": "square"},
+    ):
         with pytest.raises(ValidationError):
             LongestOptions(**wrong)
 
