@@ -30,6 +30,9 @@ LEAST = -1.0
 MEASURED = ((0, 0), (0, 1), (1, 1))
 """Kinds of stroke and change, 0 for add and 1 for erase; after erase strokes nothing is added."""
 
+DEARER = 0.3
+"""What each earlier stroke nearby adds to the least margin for adding, log-odds."""
+
 EVIDENCE = 100
 """Least number of changes, pixels on validation patches, from which a margin is taken."""
 
@@ -196,7 +199,7 @@ class Anchored(Refiner):
 
     def _answer(self, asked: Asked, belief: Tensor) -> Tensor:
         excess = asked.excess(belief)
-        is_sure = excess > self.margins[asked.stroke, asked.change]
+        is_sure = excess > self._margins(asked, belief)
         # With a margin below 0 a pixel changes that the belief does not quite contradict.
         surest = HELD - 2 * CLOSE
         own = asked.opposite * excess.clamp(FAINTEST, surest)
@@ -204,6 +207,15 @@ class Anchored(Refiner):
         if not self.options.hold:
             return answer
         return torch.where(asked.hints != 0, HELD * asked.hints, answer)
+
+    def _margins(self, asked: Asked, belief: Tensor) -> Tensor:
+        """Return by how much each pixel must contradict the answer before; (B, 1, H, W)."""
+        most = self.margins[asked.stroke, asked.change]
+        if not self.options.lenient:
+            return most
+        least = asked.merit(belief).logit().clamp(min=0) / 2 + DEARER * asked.earlier
+        can_add = (asked.change == 0) & most.isfinite()
+        return torch.where(can_add, torch.minimum(most, least), most)
 
     def _open(self, asked: Asked) -> Tensor:
         """Return what the network may change at all, bool of shape (B, 1, H, W)."""

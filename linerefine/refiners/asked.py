@@ -32,6 +32,15 @@ FOLLOWED = 40
 RIDGE = 3
 """Pixels on either side of the middle of a line that are compared with it."""
 
+STROKE = 40
+"""Pixels of a usual stroke."""
+
+BLANK = 100
+"""Pixels of line that count as right beyond those seen: a crop without lines is not a poor one."""
+
+BEST = 0.999
+"""Largest F-measure that is expected of any answer."""
+
 CELL = 4
 """Pixels of the squares that the window around new strokes is made of."""
 
@@ -80,6 +89,20 @@ class Asked:
     def excess(self, belief: Tensor) -> Tensor:
         """Return by how much a belief contradicts the answer before; negative if it does not."""
         return self.opposite * belief
+
+    @property
+    def earlier(self) -> Tensor:
+        """How much was drawn before the new stroke, in strokes of STROKE pixels; (B, 1, 1, 1)."""
+        drawn = (self.hints != 0).sum(dim=(1, 2, 3), keepdim=True)
+        return (drawn - self.new.sum(dim=(1, 2, 3), keepdim=True)).clamp(min=0) / STROKE
+
+    def merit(self, belief: Tensor) -> Tensor:
+        """Return the F-measure that a belief expects of the answer before, shape (B, 1, 1, 1)."""
+        likely, lines = belief.sigmoid(), (self.before > 0).to(belief.dtype)
+        right, both = (
+            each.sum(dim=(1, 2, 3), keepdim=True) for each in (likely * lines, likely + lines)
+        )
+        return ((2 * right + BLANK) / (both + BLANK)).clamp(max=BEST)
 
     def within(self, reach: int | None) -> Tensor:
         """Return where anything may change, bool of shape (B, 1, H, W): nowhere without news.

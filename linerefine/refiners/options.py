@@ -118,6 +118,11 @@ class AnchoredOptions(Options):
         "and to erase, after an erase stroke to erase. After an erase stroke it never adds. Below "
         "0 it need not quite believe that the pixel is wrong.",
     )
+    lenient: bool = Field(
+        True,
+        description="Whether a smaller margin is enough to add where, by its own belief, the "
+        "answer before is poor, and few strokes were drawn.",
+    )
     precision: tuple[_Share, _Share] | None = Field(
         None,
         description="Measure the margins on validation patches instead, so that these shares of "

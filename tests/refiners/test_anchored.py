@@ -16,7 +16,17 @@ from linerefine.config import NetworkConfig
 from linerefine.errors import ConfigError
 from linerefine.models.segmenter import Segmenter, build_network
 from linerefine.refiners.anchored import EVIDENCE, FAINTEST, LEAST, Anchored, _smallest_margin
-from linerefine.refiners.asked import CELL, FOLLOWED, HELD, RIM, STEPS, _meant
+from linerefine.refiners.asked import (
+    BLANK,
+    CELL,
+    FOLLOWED,
+    HELD,
+    RIM,
+    STEPS,
+    STROKE,
+    Asked,
+    _meant,
+)
 from linerefine.refiners.base import Prompt, Trial
 from linerefine.refiners.options import AnchoredOptions
 from linerefine.testing import check_refiner
@@ -29,7 +39,8 @@ def anchored(**options) -> Anchored:
     """Return a refiner that believes something: one that is untrained believes nothing new."""
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        settings = {"network": TINY, "width": 8, "reach": 20, "margins": (1.0, 0.5, 0.0)} | options
+        settings = {"network": TINY, "width": 8, "reach": 20, "margins": (1.0, 0.5, 0.0)}
+        settings |= {"lenient": False} | options
         refiner = Anchored(AnchoredOptions(**settings), channels=2).eval()
         torch.nn.init.normal_(refiner.branch.head.weight, std=60)
         image, initial = torch.rand(1, 2, EDGE, EDGE), torch.zeros(1, 1, EDGE, EDGE)
@@ -131,6 +142,56 @@ def test_without_feedback_it_starts_from_the_first_prediction(image, initial):
         one = refiner(image, Prompt(initial, stroke(20), initial))
         other = refiner(image, Prompt(initial, stroke(20), -initial))
     assert torch.equal(one, other)
+
+
+def answers_of(initial, prompt, image, **options):
+    refiner = anchored(reach=None, thin=False, margins=(1.5, 0.5, 0.0), **options)
+    with torch.no_grad():
+        features = refiner.encode(image, initial)
+        return refiner.belief(features, prompt), refiner.refine(features, prompt)
+
+
+def test_a_lenient_one_adds_more_the_less_was_drawn_and_erases_alike(image, initial):
+    few = Prompt(initial, stroke(64), initial)
+    held = torch.where(stroke(20) != 0, HELD, initial)
+    many = Prompt(initial, stroke(64) + stroke(20), held)
+    more = []
+    for prompt in (few, many):
+        _, strict = answers_of(initial, prompt, image)
+        _, lenient = answers_of(initial, prompt, image, lenient=True)
+        assert torch.equal(lenient[prompt.previous > 0], strict[prompt.previous > 0])
+        assert not ((strict > 0) & (lenient <= 0)).any()
+        more.append(int(((lenient > 0) & (strict <= 0)).sum()))
+    assert more[0] > more[1] > 0
+
+
+def test_how_lenient_it_is_depends_on_what_it_expects_of_the_answer_before(image, initial):
+    prompt = Prompt(initial, stroke(64), initial)
+    belief, lenient = answers_of(initial, prompt, image, lenient=True)
+    likely = belief.sigmoid()
+    right, both = (likely * (initial > 0)).sum(), (likely + (initial > 0)).sum()
+    expected = (2 * right + BLANK) / (both + BLANK)
+    margin = min(max(0.5 * math.log(expected / (1 - expected)), 0), 1.5)
+    free = (prompt.hints == 0) & (initial <= 0)
+    assert torch.equal((lenient > 0) & free, (belief > margin) & free)
+
+
+def test_after_an_erase_stroke_even_a_lenient_one_adds_nothing(image, initial):
+    _, lenient = answers_of(initial, Prompt(initial, stroke(64, -1), initial), image, lenient=True)
+    assert not ((lenient > 0) & (initial <= 0)).any()
+
+
+def test_a_crop_without_lines_is_expected_to_be_right(initial):
+    nothing = torch.full_like(initial, -8.0)
+    asked = Asked(nothing, stroke(64), nothing)
+    assert float(asked.merit(nothing)) > 0.8
+    assert float(asked.merit(-nothing)) < 0.02
+
+
+def test_strokes_are_counted_in_pixels_and_the_new_one_is_not(initial):
+    held = torch.where(stroke(20) != 0, HELD, initial)
+    asked = Asked(initial, stroke(64) + stroke(20), held)
+    assert float(asked.earlier) == 60 / STROKE
 
 
 @pytest.mark.parametrize("sign", [1, -1])

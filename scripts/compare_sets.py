@@ -1,0 +1,221 @@
+"""Print how refiners did on several sets, as a Markdown table, and draw their gains.
+
+Usage: python scripts/compare_sets.py NAME=RUN[:REGEX] [NAME=RUN[:REGEX] ...]
+           [--against unet] [--figure FILE.png]
+
+Each RUN is a run folder of the independent protocol with sessions of ``manual`` and of the refiner
+of ``--against``; REGEX keeps the images whose names it begins. Interactions are those until the
+manual person's best, means over images; the whole budget where it was never reached. Regret,
+repaired pixels and the share of strokes after which an image got worse are means over all strokes
+of a set, compliance over images. In brackets the 95 % interval (bootstrap over images).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from linerefine.configure import load_config
+from linerefine.errors import DataError
+from linerefine.evaluation.numbers import GAIN_STROKES
+from linerefine.evaluation.sessions import by_hand, session_summary
+from linerefine.evaluation.statistics import estimate
+from linerefine.tracking.style import COLOURS, finish, in_percent, new_figure, save_png
+
+COLUMNS = (
+    "best pFM",
+    "mean gain",
+    "interactions",
+    "of {other}'s",
+    "regret",
+    "of {other}'s",
+    "repaired",
+    "compliance",
+    "worse",
+)
+PANELS = 3
+"""Panels beside one another."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Sessions on one set.
+
+    Parameters
+    ----------
+    name : str
+        Of the set.
+    manual : str
+        Who stands for a person without help.
+    sessions : DataFrame
+        One row per refiner, repeat and image.
+    rounds : DataFrame
+        Of the same sessions.
+    metric : str
+        The steering one.
+    strokes : int
+        Over so many the gain is looked at.
+    """
+
+    name: str
+    manual: str
+    sessions: pd.DataFrame
+    rounds: pd.DataFrame
+    metric: str
+    strokes: int
+
+    def of(self, refiner: str) -> pd.DataFrame:
+        """Return the sessions of one refiner."""
+        return self.sessions[self.sessions.refiner == refiner]
+
+    def per_stroke(self, refiner: str, column: str) -> float:
+        """Return the mean over all strokes of what is kept as a mean per session."""
+        own = self.of(refiner)
+        strokes = own.rounds.sum()
+        return float((own[column] * own.rounds).sum() / strokes) if strokes else math.nan
+
+    def gains(self, refiner: str) -> np.ndarray:
+        """Return the mean relative gain after 0, 1, ... interactions; ended sessions stay."""
+        steps = np.arange(self.strokes + 1)
+        curves = []
+        for _, own in self.rounds[self.rounds.refiner == refiner].groupby(["repeat", "image"]):
+            key = (self.rounds.repeat == own.repeat.iloc[0]) & (
+                self.rounds.image == own.image.iloc[0]
+            )
+            hand = self.rounds[key & (self.rounds.refiner == self.manual)]
+            ours, theirs = (
+                each.sort_values("round")[f"refined_{self.metric}"].to_numpy(np.float64)
+                for each in (own, hand)
+            )
+            curves.append(
+                ours[np.minimum(steps, len(ours) - 1)] / theirs[np.minimum(steps, len(theirs) - 1)]
+                - 1
+            )
+        return np.mean(curves, axis=0)
+
+
+def main() -> None:
+    """Print the table, and draw the picture if one is wanted."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", metavar="NAME=RUN[:REGEX]")
+    parser.add_argument("--against", default="unet")
+    parser.add_argument("--figure", type=Path)
+    wanted = parser.parse_args()
+    try:
+        found = [read(text) for text in wanted.runs]
+        table = [line for each in found for line in rows(each, wanted.against)]
+    except DataError as error:
+        parser.error(str(error))
+    titles = [column.format(other=wanted.against) for column in COLUMNS]
+    print("| set | refiner |", " | ".join(titles), "|")
+    print("| --- | --- |", " | ".join("---" for _ in titles), "|")
+    print("\n".join(table))
+    if wanted.figure:
+        save_png(draw(found), wanted.figure)
+
+
+def read(text: str) -> Found:
+    """Return the sessions that NAME=RUN[:REGEX] asks for.
+
+    Raises
+    ------
+    DataError
+        If that is no run folder with sessions of the independent protocol, or no image is left.
+    """
+    name, _, place = text.partition("=")
+    folder, _, regex = place.partition(":")
+    run = Path(folder)
+    table, config = run / "rounds.parquet", run / "config.toml"
+    if not table.exists() or not config.exists():
+        msg = f"{text!r} names no run folder with sessions; expected NAME=RUN[:REGEX]."
+        raise DataError(msg)
+    settings = load_config(config)
+    rounds = pd.read_parquet(table)
+    rounds = rounds[rounds.image.str.match(regex)]
+    if rounds.empty:
+        msg = f"no image of {run} has a name that begins with {regex!r}."
+        raise DataError(msg)
+    if settings.evaluation.loop != "independent":
+        msg = f"{run} was not made by the independent protocol; run it with --set protocol=..."
+        raise DataError(msg)
+    manual, metric = by_hand(settings.refiners), settings.metrics[0].name
+    budget = settings.evaluation.budget
+    sessions = session_summary(rounds, metric, loop="independent", budget=budget, manual=manual)
+    return Found(name, manual, sessions, rounds, metric, min(GAIN_STROKES, budget))
+
+
+def rows(found: Found, other: str) -> list[str]:
+    """Return the rows of one set; the first prediction comes first, refiners as they were run.
+
+    Raises
+    ------
+    DataError
+        If the refiner to compare with, or the manual person, is not among them.
+    """
+    names = list(dict.fromkeys(found.rounds.refiner))
+    for needed in (other, found.manual):
+        if needed not in names:
+            msg = f"{found.name} has no sessions of {needed!r}, only of {', '.join(names)}."
+            raise DataError(msg)
+    images = found.sessions.image.nunique()
+    first = found.of(found.manual).initial.mean()
+    gaps = " | ".join("" for _ in COLUMNS[1:])
+    lines = [f"| {found.name}, {images} images | first prediction | {first:.1%} | {gaps} |"]
+    return lines + [_row(found, name, other) for name in names]
+
+
+def _row(found: Found, name: str, other: str) -> str:
+    own, base = found.of(name), found.of(other)
+    gains = estimate(own.pivot(index="image", columns="repeat", values="mean_gain"))
+    needed, needed_there = own.interactions_to_best.mean(), base.interactions_to_best.mean()
+    regret = found.per_stroke(name, "regret")
+    there = found.per_stroke(other, "regret")
+    is_manual = name == found.manual
+    cells = (
+        f"{own.refined_best.mean():.1%}",
+        "" if is_manual else f"{gains.mean:+.1%} ({gains.low:.1%} to {gains.high:.1%})",
+        f"{needed:.1f}",
+        _share(needed, needed_there),
+        f"{regret:.1f} px",
+        "" if is_manual else _share(regret, there),
+        f"{found.per_stroke(name, 'repaired'):.1f} px",
+        f"{own.compliance.mean():.1%}",
+        f"{found.per_stroke(name, 'worse_share'):.1%}",
+    )
+    return f"| | `{name}` | {' | '.join(cells)} |"
+
+
+def _share(own: float, other: float) -> str:
+    return f"{own / other:.2f}" if other else ""
+
+
+def draw(found: list[Found]) -> object:
+    """Return a picture with a panel per set: mean gain over interactions, a curve per refiner."""
+    across = min(PANELS, len(found))
+    down = math.ceil(len(found) / across)
+    figure = new_figure(3.3 * across, 2.6 * down)
+    panels = np.ravel(figure.subplots(down, across, squeeze=False))
+    for panel, each in zip(panels, found, strict=False):
+        names = [name for name in dict.fromkeys(each.rounds.refiner) if name != each.manual]
+        for name, colour in zip(names, COLOURS, strict=False):
+            panel.plot(each.gains(name), color=colour, label=name, linewidth=1.5)
+        panel.axhline(0, color="0.35", linewidth=0.7)
+        panel.set_title(re.sub(r",.*", "", each.name), fontsize=9)
+        panel.yaxis.set_major_formatter(in_percent())
+        finish(panel)
+        panel.set_xlabel("interactions", fontsize=8)
+    for panel in panels[len(found) :]:
+        panel.set_visible(False)
+    panels[0].set_ylabel("gain over manual", fontsize=8)
+    panels[0].legend(fontsize=8, frameon=False)
+    return figure
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The script that sets refiners beside each other on several sets."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tomli_w
+
+SCRIPT = str(Path(__file__).parents[1] / "scripts" / "compare_sets.py")
+
+SCORES = {
+    # 0.8 is the manual person's best on ink1, 0.95 on crack1.
+    ("manual", "ink1"): [0.5, 0.6, 0.7, 0.8],
+    ("unet", "ink1"): [0.5, 0.7, 0.8, 0.6],
+    ("anchored", "ink1"): [0.5, 0.8, 0.88],
+    ("manual", "crack1"): [0.9, 0.95],
+    ("unet", "crack1"): [0.9, 0.89],
+    ("anchored", "crack1"): [0.9, 0.91],
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    rows = [
+        {
+            "refiner": refiner,
+            "repeat": 0,
+            "image": image,
+            "round": number,
+            "refined_pfm": score,
+            "effort": 10 * number,
+            "stroke_length": 5.0 * number,
+            "regret": np.nan if number == 0 else (30.0 if refiner == "unet" else 10.0) * number,
+            "repaired": np.nan if number == 0 else 8.0,
+            "compliance": np.nan if number == 0 else 1.0,
+        }
+        for (refiner, image), scores in SCORES.items()
+        for number, score in enumerate(scores)
+    ]
+    pd.DataFrame(rows).to_parquet(tmp_path / "rounds.parquet")
+    refiners = [{"name": name} for name in ("anchored", "unet", "manual")]
+    config = {
+        "loader": {"name": "folder"},
+        "refiners": refiners,
+        "evaluation": {"loop": "independent", "budget": 4},
+    }
+    (tmp_path / "config.toml").write_text(tomli_w.dumps(config))
+    return tmp_path
+
+
+def call(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", [SCRIPT, *map(str, words)])
+    runpy.run_path(SCRIPT, run_name="__main__")
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_row_says_what_was_found_by_hand(run, monkeypatch, capsys):
+    call(monkeypatch, f"ink={run}:ink")
+    titles, _, first, *rows = capsys.readouterr().out.splitlines()
+    assert cells(titles)[:4] == ["set", "refiner", "best pFM", "mean gain"]
+    assert cells(first)[:3] == ["ink, 1 images", "first prediction", "50.0%"]
+    found = {cells(row)[1]: dict(zip(cells(titles), cells(row), strict=True)) for row in rows}
+    assert found["`anchored`"]["best pFM"] == "88.0%"
+    # After 1, 2, 3 and 4 strokes: 0.8/0.6, 0.88/0.7, 0.88/0.8 twice.
+    gain = np.mean([0.8 / 0.6, 0.88 / 0.7, 1.1, 1.1]) - 1
+    assert found["`anchored`"]["mean gain"].startswith(f"{gain:+.1%}")
+    assert found["`anchored`"]["interactions"] == "1.0"
+    assert found["`unet`"]["interactions"] == "2.0"
+    (ours,) = (cells(row) for row in rows if "anchored" in row)
+    assert ours[5] == "0.50"
+    assert ours[6:8] == ["15.0 px", "0.25"]  # (10 + 20) / 2, against (30 + 60 + 90) / 3
+    assert found["`unet`"]["worse"] == "33.3%"
+
+
+def test_strokes_weigh_alike_whatever_image_they_are_on(run, monkeypatch, capsys):
+    call(monkeypatch, f"both={run}")
+    rows = {cells(line)[1]: cells(line) for line in capsys.readouterr().out.splitlines()}
+    assert rows["`unet`"][-1] == "50.0%"  # 1 of 3 and 1 of 1
+    assert rows["`unet`"][4] == "3.0"  # 2, and the whole budget of 4
+
+
+def test_the_picture_has_a_panel_per_set_and_ends_where_the_table_says(run, tmp_path, monkeypatch):
+    picture = tmp_path / "gain.png"
+    call(monkeypatch, f"ink={run}:ink", f"cracks={run}:crack", "--figure", picture)
+    assert picture.stat().st_size > 5000
+    script = runpy.run_path(SCRIPT)
+    found = script["read"](f"ink={run}:ink")
+    assert found.gains("anchored") == pytest.approx([0, 0.8 / 0.6 - 1, 0.88 / 0.7 - 1, 0.1, 0.1])
+    panels = script["draw"]([found, script["read"](f"cracks={run}:crack")]).axes
+    assert [panel.get_title() for panel in panels] == ["ink", "cracks"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ink"], "names no run folder"),
+        (["ink=RUN:paper"], "no image of"),
+        (["ink=RUN", "--against", "pan"], "has no sessions of 'pan', only of"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(run, monkeypatch, capsys, words, said):
+    with pytest.raises(SystemExit):
+        call(monkeypatch, *(word.replace("RUN", str(run)) for word in words))
+    assert said in capsys.readouterr().err
