@@ -166,7 +166,7 @@ def rows(found: Found, other: str) -> list[str]:
     images = found.sessions.image.nunique()
     first = found.of(found.manual).initial.mean()
     gaps = " | ".join("" for _ in COLUMNS[1:])
-    lines = [f"| {found.name}, {images} images | first prediction | {first:.1%} | {gaps} |"]
+    lines = [f"| {found.name}, {images} images | first prediction | {_percent(first)} | {gaps} |"]
     return lines + [_row(found, name, other) for name in names]
 
 
@@ -177,18 +177,23 @@ def _row(found: Found, name: str, other: str) -> str:
     regret = found.per_stroke(name, "regret")
     there = found.per_stroke(other, "regret")
     is_manual = name == found.manual
+    interval = f"{100 * gains.low:.1f} to {100 * gains.high:.1f}"
     cells = (
-        f"{own.refined_best.mean():.1%}",
-        "" if is_manual else f"{gains.mean:+.1%} ({gains.low:.1%} to {gains.high:.1%})",
+        _percent(own.refined_best.mean()),
+        "" if is_manual else f"{_percent(gains.mean, '+')} ({interval})",
         f"{needed:.1f}",
         _share(needed, needed_there),
         f"{regret:.1f} px",
         "" if is_manual else _share(regret, there),
         f"{found.per_stroke(name, 'repaired'):.1f} px",
-        f"{own.compliance.mean():.1%}",
-        f"{found.per_stroke(name, 'worse_share'):.1%}",
+        _percent(own.compliance.mean()),
+        _percent(found.per_stroke(name, "worse_share")),
     )
     return f"| | `{name}` | {' | '.join(cells)} |"
+
+
+def _percent(value: float, sign: str = "") -> str:
+    return f"{100 * value:{sign}.1f} %"
 
 
 def _share(own: float, other: float) -> str:
