@@ -40,7 +40,7 @@ COLUMNS = (
     "worse",
 )
 PANELS = 3
-"""Panels beside one another."""
+"""Most panels beside one another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,8 +202,8 @@ def _share(own: float, other: float) -> str:
 
 def draw(found: list[Found]) -> object:
     """Return a picture with a panel per set: mean gain over interactions, a curve per refiner."""
-    across = min(PANELS, len(found))
-    down = math.ceil(len(found) / across)
+    down = math.ceil(len(found) / PANELS)
+    across = math.ceil(len(found) / down)
     figure = new_figure(3.3 * across, 2.6 * down)
     panels = np.ravel(figure.subplots(down, across, squeeze=False))
     for panel, each in zip(panels, found, strict=False):
