@@ -21,7 +21,10 @@ SLOW = (
     "transformers",
 )
 QUICK = [["--help"], ["run", "--help"], ["--version"], ["plugins"], ["plugins", "--json"]]
-AT_MOST = 0.8  # seconds
+AT_MOST = 0.8  # seconds, on a machine that is not slower than most
+NEEDED = "import pydantic, rich.console, rich.table, typer"
+AT_MOST_OF_NEEDED = 2.2
+"""On slower ones: so many times what these imports take, without which there is no answer."""
 TRIES = 5
 
 
@@ -53,12 +56,13 @@ assert not {"numpy", "pluggy", "rich", "linerefine.config"} & set(sys.modules)
 @pytest.mark.parametrize("arguments", [["--help"], ["plugins"]])
 def test_the_answer_comes_in_time(arguments):
     # Processor time, and the best of several: other load on the machine is not ours.
-    times = []
+    times, limits = [], [AT_MOST]
     for _ in range(TRIES):
         times.append(processor_time([sys.executable, "-m", "linerefine", *arguments]))
-        if times[-1] < AT_MOST:
+        if min(times) < max(limits):
             return
-    pytest.fail(f"took {min(times):.2f} s of processor time, expected < {AT_MOST} s")
+        limits.append(AT_MOST_OF_NEEDED * processor_time([sys.executable, "-c", NEEDED]))
+    pytest.fail(f"took {min(times):.2f} s of processor time, expected < {max(limits):.2f} s")
 
 
 def processor_time(command: list[str]) -> float:
