@@ -5,9 +5,10 @@ Usage: python scripts/compare_sets.py NAME=RUN[:REGEX] [NAME=RUN[:REGEX] ...]
 
 Each RUN is a run folder of the independent protocol with sessions of ``manual`` and of the refiner
 of ``--against``; REGEX keeps the images whose names it begins. Interactions are those until the
-manual person's best, means over images; the whole budget where it was never reached. Regret,
-repaired pixels and the share of strokes after which an image got worse are means over all strokes
-of a set, compliance over images. In brackets the 95 % interval (bootstrap over images).
+manual person's best, means over images; the whole budget where it was never reached. Regret and
+the share of strokes after which an image got worse are means over all strokes of a set, compliance
+over images. In brackets the 95 % interval of the gain (bootstrap over images), and how many times
+those of the refiner of ``--against`` interactions and regret are.
 """
 
 from __future__ import annotations
@@ -28,17 +29,7 @@ from linerefine.evaluation.sessions import by_hand, session_summary
 from linerefine.evaluation.statistics import estimate
 from linerefine.tracking.style import COLOURS, finish, in_percent, new_figure, save_png
 
-COLUMNS = (
-    "best pFM",
-    "mean gain",
-    "interactions",
-    "of {other}'s",
-    "regret",
-    "of {other}'s",
-    "repaired",
-    "compliance",
-    "worse",
-)
+COLUMNS = ("best pFM", "mean gain", "interactions", "regret", "compliance", "worse")
 PANELS = 3
 """Most panels beside one another."""
 
@@ -112,9 +103,8 @@ def main() -> None:
         table = [line for each in found for line in rows(each, wanted.against)]
     except DataError as error:
         parser.error(str(error))
-    titles = [column.format(other=wanted.against) for column in COLUMNS]
-    print("| set | refiner |", " | ".join(titles), "|")
-    print("| --- | --- |", " | ".join("---" for _ in titles), "|")
+    print("| |", " | ".join(COLUMNS), "|")
+    print("| --- |", " | ".join("---" for _ in COLUMNS), "|")
     print("\n".join(table))
     if wanted.figure:
         save_png(draw(found), wanted.figure)
@@ -165,8 +155,8 @@ def rows(found: Found, other: str) -> list[str]:
             raise DataError(msg)
     images = found.sessions.image.nunique()
     first = found.of(found.manual).initial.mean()
-    gaps = " | ".join("" for _ in COLUMNS[1:])
-    lines = [f"| {found.name}, {images} images | first prediction | {_percent(first)} | {gaps} |"]
+    gaps = " |" * len(COLUMNS[1:])
+    lines = [f"| **{found.name}**, {images} images; first prediction | {_percent(first)} |{gaps}"]
     return lines + [_row(found, name, other) for name in names]
 
 
@@ -181,23 +171,20 @@ def _row(found: Found, name: str, other: str) -> str:
     cells = (
         _percent(own.refined_best.mean()),
         "" if is_manual else f"{_percent(gains.mean, '+')} ({interval})",
-        f"{needed:.1f}",
-        _share(needed, needed_there),
-        f"{regret:.1f} px",
-        "" if is_manual else _share(regret, there),
-        f"{found.per_stroke(name, 'repaired'):.1f} px",
+        f"{needed:.1f}{_times(needed, needed_there)}",
+        f"{regret:.1f} px{'' if is_manual else _times(regret, there)}",
         _percent(own.compliance.mean()),
         _percent(found.per_stroke(name, "worse_share")),
     )
-    return f"| | `{name}` | {' | '.join(cells)} |"
+    return f"| `{name}` | {' | '.join(cells)} |"
 
 
 def _percent(value: float, sign: str = "") -> str:
     return f"{100 * value:{sign}.1f} %"
 
 
-def _share(own: float, other: float) -> str:
-    return f"{own / other:.2f}" if other else ""
+def _times(own: float, other: float) -> str:
+    return f" ({own / other:.2f} ×)" if other else ""
 
 
 def draw(found: list[Found]) -> object:

@@ -62,29 +62,30 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
+def table(printed: str) -> dict[str, dict[str, str]]:
+    titles, _, *rows = map(cells, printed.splitlines())
+    return {row[0]: dict(zip(titles[1:], row[1:], strict=True)) for row in rows}
+
+
 def test_a_row_says_what_was_found_by_hand(run, monkeypatch, capsys):
     call(monkeypatch, f"ink={run}:ink")
-    titles, _, first, *rows = capsys.readouterr().out.splitlines()
-    assert cells(titles)[:4] == ["set", "refiner", "best pFM", "mean gain"]
-    assert cells(first)[:3] == ["ink, 1 images", "first prediction", "50.0 %"]
-    found = {cells(row)[1]: dict(zip(cells(titles), cells(row), strict=True)) for row in rows}
-    assert found["`anchored`"]["best pFM"] == "88.0 %"
+    found = table(capsys.readouterr().out)
+    assert found["**ink**, 1 images; first prediction"]["best pFM"] == "50.0 %"
+    ours, unet = found["`anchored`"], found["`unet`"]
+    assert ours["best pFM"] == "88.0 %"
     # After 1, 2, 3 and 4 strokes: 0.8/0.6, 0.88/0.7, 0.88/0.8 twice.
     gain = np.mean([0.8 / 0.6, 0.88 / 0.7, 1.1, 1.1]) - 1
-    assert found["`anchored`"]["mean gain"].startswith(f"{100 * gain:+.1f} %")
-    assert found["`anchored`"]["interactions"] == "1.0"
-    assert found["`unet`"]["interactions"] == "2.0"
-    (ours,) = (cells(row) for row in rows if "anchored" in row)
-    assert ours[5] == "0.50"
-    assert ours[6:8] == ["15.0 px", "0.25"]  # (10 + 20) / 2, against (30 + 60 + 90) / 3
-    assert found["`unet`"]["worse"] == "33.3 %"
+    assert ours["mean gain"].startswith(f"{100 * gain:+.1f} %")
+    assert (ours["interactions"], unet["interactions"]) == ("1.0 (0.50 ×)", "2.0 (1.00 ×)")
+    assert ours["regret"] == "15.0 px (0.25 ×)"  # (10 + 20) / 2, against (30 + 60 + 90) / 3
+    assert unet["worse"] == "33.3 %"
 
 
 def test_strokes_weigh_alike_whatever_image_they_are_on(run, monkeypatch, capsys):
     call(monkeypatch, f"both={run}")
-    rows = {cells(line)[1]: cells(line) for line in capsys.readouterr().out.splitlines()}
-    assert rows["`unet`"][-1] == "50.0 %"  # 1 of 3 and 1 of 1
-    assert rows["`unet`"][4] == "3.0"  # 2, and the whole budget of 4
+    found = table(capsys.readouterr().out)["`unet`"]
+    assert found["worse"] == "50.0 %"  # 1 of 3 and 1 of 1
+    assert found["interactions"] == "3.0 (1.00 ×)"  # 2, and the whole budget of 4
 
 
 def test_the_picture_has_a_panel_per_set_and_ends_where_the_table_says(run, tmp_path, monkeypatch):
