@@ -21,10 +21,7 @@ SLOW = (
     "transformers",
 )
 QUICK = [["--help"], ["run", "--help"], ["--version"], ["plugins"], ["plugins", "--json"]]
-AT_MOST = 0.8  # seconds, on a machine that is not slower than most
-NEEDED = "import pydantic, rich.console, rich.table, typer"
-AT_MOST_OF_NEEDED = 2.2
-"""On slower ones: so many times what these imports take, without which there is no answer."""
+AT_MOST = 0.8  # seconds
 TRIES = 5
 
 
@@ -56,13 +53,12 @@ assert not {"numpy", "pluggy", "rich", "linerefine.config"} & set(sys.modules)
 @pytest.mark.parametrize("arguments", [["--help"], ["plugins"]])
 def test_the_answer_comes_in_time(arguments):
     # Processor time, and the best of several: other load on the machine is not ours.
-    times, limits = [], [AT_MOST]
+    times = []
     for _ in range(TRIES):
         times.append(processor_time([sys.executable, "-m", "linerefine", *arguments]))
-        if min(times) < max(limits):
+        if times[-1] < AT_MOST:
             return
-        limits.append(AT_MOST_OF_NEEDED * processor_time([sys.executable, "-c", NEEDED]))
-    pytest.fail(f"took {min(times):.2f} s of processor time, expected < {max(limits):.2f} s")
+    pytest.fail(f"took {min(times):.2f} s of processor time, expected < {AT_MOST} s")
 
 
 def processor_time(command: list[str]) -> float:
