@@ -219,9 +219,6 @@ def test_a_pen_that_fits_is_as_wide_as_most_of_what_is_added_and_all_of_what_is_
 
 
 def test_a_pen_that_fits_has_a_limit():
-    full = np.ones((40, 40), dtype=bool)
-    stroke = stroke_on(full, target_of(nothing(full)), ERASE, half_width="line")
-    assert stroke is None or stroke.half_width == WIDEST
     tall = np.ones((400, 400), dtype=bool)
     tall[0] = False
     stroke = stroke_on(tall, target_of(nothing(tall)), ERASE, half_width="line")
