@@ -5,7 +5,8 @@ Usage: python scripts/compare_sets.py NAME=RUN[:REGEX] [NAME=RUN[:REGEX] ...]
 
 Each RUN is a run folder of the independent protocol with sessions of ``manual`` and of the refiner
 of ``--against``; REGEX keeps the images whose names it begins. Interactions are those until the
-manual person's best, means over images; the whole budget where it was never reached. Regret and
+manual person's best, means over images; the whole budget where it was never reached; how many
+sessions reached it stands beside them, for a mean of such budgets hides which it is. Regret and
 the share of strokes after which an image got worse are means over all strokes of a set, compliance
 over images. In brackets the 95 % interval of the gain (bootstrap over images), and how many times
 those of the refiner of ``--against`` interactions and regret are.
@@ -29,7 +30,7 @@ from linerefine.evaluation.sessions import by_hand, session_summary
 from linerefine.evaluation.statistics import estimate
 from linerefine.tracking.style import COLOURS, finish, in_percent, new_figure, save_png
 
-COLUMNS = ("best pFM", "mean gain", "interactions", "regret", "compliance", "worse")
+COLUMNS = ("best pFM", "mean gain", "interactions", "arrived", "regret", "compliance", "worse")
 PANELS = 3
 """Most panels beside one another."""
 
@@ -172,6 +173,7 @@ def _row(found: Found, name: str, other: str) -> str:
         _percent(own.refined_best.mean()),
         "" if is_manual else f"{_percent(gains.mean, '+')} ({interval})",
         f"{needed:.1f}{_times(needed, needed_there)}",
+        f"{own.reached.sum():.0f} of {len(own)}",
         f"{regret:.1f} px{'' if is_manual else _times(regret, there)}",
         _percent(own.compliance.mean()),
         _percent(found.per_stroke(name, "worse_share")),

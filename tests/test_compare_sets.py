@@ -86,6 +86,7 @@ def test_strokes_weigh_alike_whatever_image_they_are_on(run, monkeypatch, capsys
     found = table(capsys.readouterr().out)["`unet`"]
     assert found["worse"] == "50.0 %"  # 1 of 3 and 1 of 1
     assert found["interactions"] == "3.0 (1.00 ×)"  # 2, and the whole budget of 4
+    assert found["arrived"] == "1 of 2"
 
 
 def test_the_picture_has_a_panel_per_set_and_ends_where_the_table_says(run, tmp_path, monkeypatch):
