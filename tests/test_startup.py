@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pytest
 
@@ -21,7 +23,7 @@ SLOW = (
     "transformers",
 )
 QUICK = [["--help"], ["run", "--help"], ["--version"], ["plugins"], ["plugins", "--json"]]
-AT_MOST = 0.8  # seconds
+AT_MOST = 0.6  # seconds
 TRIES = 5
 
 
@@ -51,21 +53,30 @@ assert not {"numpy", "pluggy", "rich", "linerefine.config"} & set(sys.modules)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the processor time of children is not told")
 @pytest.mark.parametrize("arguments", [["--help"], ["plugins"]])
-def test_the_answer_comes_in_time(arguments):
-    # Processor time, and the best of several: other load on the machine is not ours.
+def test_the_answer_comes_in_time(arguments, compiled):
+    # Processor time, and the best of several: other load on the machine is not ours,
+    # nor is the first one, which compiles what every installation has compiled.
     times = []
     for _ in range(TRIES):
-        times.append(processor_time([sys.executable, "-m", "linerefine", *arguments]))
+        times.append(processor_time([sys.executable, "-m", "linerefine", *arguments], compiled))
         if times[-1] < AT_MOST:
             return
     pytest.fail(f"took {min(times):.2f} s of processor time, expected < {AT_MOST} s")
 
 
-def processor_time(command: list[str]) -> float:
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return an environment whose Pythons keep their bytecode, in a folder of their own."""
+    kept = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("bytecode"))}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    return kept
+
+
+def processor_time(command: list[str], environment: Mapping[str, str]) -> float:
     """Return the seconds that a command kept a processor busy."""
     import resource
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, capture_output=True, check=True)
+    subprocess.run(command, env=environment, capture_output=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -234,7 +234,7 @@ class Workshop:
             "UV_NO_BUILD_ISOLATION": "1",
             "UV_NO_PROGRESS": "1",
             "PYTHONUNBUFFERED": "1",  # keeps the order of the two streams
-            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPYCACHEPREFIX": str(self.store.resolve() / "bytecode"),  # a plugin shows none
             "MPLBACKEND": "Agg",
             "NO_COLOR": "1",
             "TERM": "dumb",
