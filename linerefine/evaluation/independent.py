@@ -12,7 +12,8 @@ A refiner is never asked what would happen: one call per stroke. Each stroke
 depends on the one before, so tiles are not worked on together.
 
 Nobody goes in circles: what the person has added and erased by turns, TURNS
-times over, they leave as it is.
+times over, they leave as it is, and so what no stroke can change any more, where
+the first one has the last word (``session.overlap``).
 """
 
 from __future__ import annotations
@@ -74,8 +75,10 @@ class _Turns:
 
     def seen(self, tile: Tile, target: Target) -> Mask:
         """Return the mask of a tile as the person sees it, who has made peace with some pixels."""
-        shown = self._session.mask[tile.index]
-        return np.where(self._times[tile.index] < TURNS, shown, target.mask)
+        is_settled = self._times[tile.index] >= TURNS
+        if self._session.config.overlap == "first":
+            is_settled |= self._session.hints[tile.index] != 0
+        return np.where(is_settled, target.mask, self._session.mask[tile.index])
 
 
 def _stroke(task: Task, place: Place, turns: _Turns, clock: Clock) -> Stroke | None:

@@ -20,12 +20,18 @@ from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.environment import environment
 from linerefine.experiment.evaluate import evaluate
 from linerefine.experiment.folder import RunFolder
-from linerefine.experiment.networks import TrainingSet, trained_refiner, trained_segmenter
+from linerefine.experiment.networks import (
+    TrainingSet,
+    check_beginnings,
+    trained_refiner,
+    trained_segmenter,
+)
 from linerefine.experiment.outcome import first_scores, summarise, write_outcome
 from linerefine.experiment.sessions import all_rounds, plan_sessions, settle_backend
 from linerefine.experiment.shipped import shipped_tags
 from linerefine.experiment.workers import Here, Workers
 from linerefine.hooks import Experiment
+from linerefine.models.device import has_native_bf16
 from linerefine.registry import Registry
 from linerefine.report import RunResult
 from linerefine.training.distributed import ALONE, Group
@@ -91,6 +97,7 @@ def run_experiment(
         workers.check()
         bench = Bench.build(config, registry, folder, notify, group=group or ALONE)
         bench.loader.prepare(notify.progress)
+        check_beginnings(bench)
         # Only now: settings or data that cannot be used leave no folder behind.
         folder.create(config)
         lead_training(bench)
@@ -135,6 +142,13 @@ def _begin(
         f"refiners {', '.join(r.key for r in bench.config.refiners)}; "
         f"simulator {bench.config.simulator.name}; {facts['device']}"
     )
+    precision = bench.config.training.precision
+    if precision == "bf16" and bench.device.type == "cpu" and not has_native_bf16():
+        bench.notify.note(
+            "training.precision is 'bf16', which this processor only emulates, slowly; "
+            "'auto' takes what is fast here.",
+            "warning",
+        )
     return tags
 
 

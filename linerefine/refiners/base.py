@@ -115,11 +115,18 @@ class Refiner(nn.Module, ABC):
         """Take over what the first-prediction network has learnt; called once, before training.
 
         By default nothing: the weights are those the refiner was built with.
+        Before a run trains anything it asks a refiner that it throws away to
+        begin from an untrained network, so that what cannot fit is refused at once.
 
         Parameters
         ----------
         segmenter : Segmenter
             Not to be changed.
+
+        Raises
+        ------
+        ConfigError
+            If the refiner cannot begin from such a network.
         """
 
     def calibrate(self, trials: Iterable[Trial]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -167,7 +168,9 @@ class Undecided(UserSimulator):
         return Stroke(path, 2.0, Operation.ERASE if is_there else Operation.ADD)
 
 
-def test_nobody_goes_in_circles() -> None:
+def of_two_minds(overlap: Literal["latest", "first"]) -> DriveResult:
+    """Let `Undecided` work where every second pixel of what it draws on is line."""
+
     class Stubborn(Refiner):
         def refine(self, features: torch.Tensor, prompt: Prompt) -> torch.Tensor:
             return prompt.initial
@@ -177,20 +180,30 @@ def test_nobody_goes_in_circles() -> None:
         np.zeros((1, 32, 32), np.float32),
         np.full((32, 32), -1, np.float32),
         Stubborn(),
-        SessionConfig(crop=32, margin=8),
+        SessionConfig(crop=32, margin=8, overlap=overlap),
     )
-    rng = np.random.default_rng(0)
-    result = drive(
+    return drive(
         session,
         target,
         Undecided(),
         CONFIG,
         metrics=METRICS,
-        rng=rng,
+        rng=np.random.default_rng(0),
         operations=frozenset(Operation),
     )
+
+
+def test_nobody_goes_in_circles() -> None:
+    result = of_two_minds("latest")
     drawn = [round_.stroke.operation for round_ in result.rounds if round_.stroke]
     assert drawn == [Operation.ADD, Operation.ERASE, Operation.ADD]
+    assert result.reason == "nothing left to draw"
+
+
+def test_where_the_first_stroke_has_the_last_word_nobody_draws_over_it() -> None:
+    result = of_two_minds("first")
+    drawn = [round_.stroke.operation for round_ in result.rounds if round_.stroke]
+    assert drawn == [Operation.ADD]
     assert result.reason == "nothing left to draw"
 
 

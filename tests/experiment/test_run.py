@@ -19,6 +19,7 @@ from linerefine.events import (
     EpochFinished,
     Event,
     ModelTrained,
+    Note,
     RoundFinished,
     RunFinished,
     RunStarted,
@@ -222,11 +223,38 @@ def test_a_refiner_may_begin_as_the_trained_segmenter(
     part = RefinerConfig(name="anchored", options=CONFIG.refiners[0].options)
     sessions = CONFIG.evaluation.model_copy(update={"budget": 1, "repeats": 1, "patch_passes": 0})
     done = run(tmp_path / "out", refiners=(part,), evaluation=sessions)
-    (segmenter,) = begun
+    untrained, segmenter = begun
+    assert untrained.state_dict().keys() == segmenter.state_dict().keys()
     stored = load_segmenter(done.output / "checkpoints" / "segmenter.safetensors")
     own = segmenter.state_dict()
     assert stored.state_dict().keys() == own.keys()
     assert all(torch.equal(own[name], there) for name, there in stored.state_dict().items())
+
+
+def test_what_cannot_begin_as_the_segmenter_is_refused_before_anything_is_trained(
+    tmp_path: Path,
+) -> None:
+    other = {"network": {"encoder": "mobilenet_v2"}}
+    part = RefinerConfig(name="anchored", options=CONFIG.refiners[0].options | other)
+    with pytest.raises(ConfigError, match=r"leave out refiners\.anchored\.options\.network"):
+        run(tmp_path / "out", refiners=(part,))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+def test_a_precision_that_is_only_emulated_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_native: bool
+) -> None:
+    monkeypatch.setattr("linerefine.experiment.run.has_native_bf16", lambda: is_native)
+    told: list[Event] = []
+    run(
+        tmp_path / "out",
+        told.append,
+        training=CONFIG.training.model_copy(update={"precision": "bf16"}),
+        refiners=(RefinerConfig(name="manual"),),
+    )
+    warnings = [event for event in told if isinstance(event, Note) and event.level == "warning"]
+    assert ["only emulates" in warning.message for warning in warnings] == [True] * (not is_native)
 
 
 def test_cuda_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
