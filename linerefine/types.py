@@ -192,8 +192,10 @@ class Round:
         round before). Tiles asked together are booked where they were asked.
     regret : int or None
         Pixels inside the ROI that were right in the refined mask before,
-        carry no hint, this stroke's included, and are wrong after. None for
-        round 0, and in tables from before this was counted.
+        carry no hint, this stroke's included, and are wrong after. In round 0
+        those of the first prediction that the refiner spoilt before there was
+        a stroke, None if it changed nothing. None, too, in tables from before
+        this was counted.
     repaired : int or None
         The reverse: pixels without a hint that were wrong and are right.
     compliance : float

@@ -447,6 +447,21 @@ class Judged(Answering):
         return self.judged(self.refine(features, prompt))
 
 
+class Hasty(Answering):
+    """Leaves strokes alone, and revises as a function says."""
+
+    revises = True
+
+    def __init__(self, revision):
+        super().__init__(lambda r, f, p: p.initial.clone())
+        self.revision = revision
+        self.looks = 0
+
+    def revise(self, features, initial):
+        self.looks += 1
+        return self.revision(self, initial)
+
+
 def spoil(refiner, features, prompt):
     return prompt.initial.add_(1)
 
@@ -468,6 +483,10 @@ BROKEN_REFINERS = {
     "Judged.answers returned none": Judged(lambda answer: []),
     "Judged.answers returned shape (2, 1, 32, 64)": Judged(lambda a: [a[:, :, ::2], a]),
     "Judged.refine and the last of Judged.answers": Judged(lambda a: [a, a + 1]),
+    "Hasty.revise returned shape (2, 64, 64)": Hasty(lambda r, i: i[:, 0]),
+    "Hasty.revise returned torch.float32 or values": Hasty(lambda r, i: i / 0),
+    "Hasty.revise answers differently": Hasty(lambda r, i: i + r.looks),
+    "Hasty.revise alone and in a batch": Hasty(lambda r, i: i - i.mean()),
     "no gradient reaches them": Trainable(lambda r, f, p: (r.weight * p.initial).detach()),
 }
 
@@ -485,6 +504,10 @@ def test_refiner_check_finds_what_is_no_refiner():
 
 def test_refiner_check_passes_a_weight_that_learns():
     check_refiner(Trainable(lambda r, f, p: r.weight * p.initial))
+
+
+def test_refiner_check_passes_an_opinion_before_there_are_strokes():
+    check_refiner(Hasty(lambda r, i: 2 * i))
 
 
 def test_refiner_check_passes_answers_of_which_the_last_is_used():

@@ -20,6 +20,7 @@ __all__ = ["NUMBERS", "Row", "common_metric", "curves", "rows_of"]
 
 NUMBERS: Final = (
     "initial",
+    "revised",
     "refined_best",
     "max_gain",
     "mean_gain",
@@ -57,6 +58,11 @@ class Row:
     numbers: Mapping[str, Estimate]
     sessions: int
     reached: int
+
+    @property
+    def revises(self) -> bool:
+        """Whether it changes the first prediction before there is a stroke."""
+        return abs(self.numbers["revised"].mean - self.numbers["initial"].mean) > 0
 
     @property
     def is_by_hand(self) -> bool:

@@ -22,6 +22,7 @@ __all__ = ["Comparison"]
 
 COLUMNS: Final = {
     "first prediction": "initial",
+    "revised": "revised",
     "refined best": "refined_best",
     "max gain": "max_gain",
     "mean gain": "mean_gain",
@@ -55,6 +56,7 @@ BEST: Final[Mapping[str, Literal["max", "min"]]] = {
 
 MEANINGS = (
     "Means over images of means over repeats; 95 %: bootstrap over images, then repeats. "
+    "Revised: what the refiner makes of the first prediction before the first stroke. "
     "Best: the best score by hand; strokes and hinted pixels until the refiner reaches it. "
     "Regret: pixels per stroke that nobody touched and that became wrong. Worse: share of strokes "
     "after which the score fell. Milliseconds of the network: median of a session."
@@ -81,7 +83,9 @@ class Comparison:
     def table(self) -> Table:
         """Return a row per run and refiner, each followed by its intervals."""
         cells = [line for row in self.rows for line in _lines(row)]
-        columns = ("run", "refiner", "data", "profile", "protocol", *COLUMNS, "reached")
+        revises = any(row.revises for row in self.rows)
+        shown = [title for title in COLUMNS if revises or title != "revised"]
+        columns = ("run", "refiner", "data", "profile", "protocol", *shown, "reached")
         counted = ((len(self.runs), "run"), (len(self.rows), "refiner"))
         said = ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counted)
         return Table(

@@ -12,7 +12,7 @@ from linerefine.samples import Target
 from linerefine.session import RefinementSession
 from linerefine.types import Operation
 
-__all__ = ["Consequences"]
+__all__ = ["Consequences", "revision"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,29 @@ class Consequences:
             repaired=int(np.count_nonzero(counts & is_right)),
             compliance=_compliance(option, session, target),
         )
+
+
+def revision(session: RefinementSession, target: Target) -> tuple[int | None, int | None]:
+    """Return how many pixels a refiner made wrong and right before there was a stroke.
+
+    Parameters
+    ----------
+    session : RefinementSession
+        Fresh.
+    target : Target
+        Of the whole image.
+
+    Returns
+    -------
+    regret, repaired : int or None
+        None if it left the first prediction as it was.
+    """
+    is_changed = session.mask != session.manual_mask
+    if not is_changed.any():
+        return None, None
+    counts = is_changed & target.roi
+    is_right = session.mask == target.mask
+    return int(np.count_nonzero(counts & ~is_right)), int(np.count_nonzero(counts & is_right))
 
 
 def _compliance(option: Option, session: RefinementSession, target: Target) -> float:

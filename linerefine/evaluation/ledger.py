@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from linerefine.evaluation.clock import Clock
-from linerefine.evaluation.consequences import Consequences
+from linerefine.evaluation.consequences import Consequences, revision
 from linerefine.evaluation.options import Option
 from linerefine.evaluation.scores import ImageScores
 from linerefine.interfaces import Metric
@@ -44,9 +44,11 @@ class Ledger:
         self._length = 0.0
 
     def begin(self) -> Round:
-        """Return round 0: the first prediction, before any stroke."""
+        """Return round 0: the first prediction, and what the refiner made of it by itself."""
+        self.clock.add("network", self._session.seconds)
         manual, refined = self._scores()
-        return Round(0, None, None, 0, 0.0, manual, refined, self.clock.read())
+        regret, repaired = revision(self._session, self._target)
+        return Round(0, None, None, 0, 0.0, manual, refined, self.clock.read(), regret, repaired)
 
     def draw(self, tile: Tile, option: Option) -> Round:
         """Draw a stroke and return the round that it makes.

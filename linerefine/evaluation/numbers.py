@@ -104,15 +104,16 @@ def _own(curve: pd.DataFrame, metric: str, spent: Mapping[str, Values]) -> dict[
     change = np.diff(shown)
     change = change[~np.isnan(change)]
     return {
-        "initial": float(shown[0]),
+        "initial": float(_column(curve, f"manual_{metric}")[0]),
+        "revised": float(shown[0]),
         "refined_best": _largest(shown),
         "refined_last": float(shown[-1]),
         "rounds": float(len(curve) - 1),
         "stroke_length": float(spent["length"][-1]),
         "hinted_pixels": float(spent["pixels"][-1]),
         "simulated_seconds": float(spent["seconds"][-1]),
-        "regret": _mean(_column(curve, "regret")[1:]),
-        "repaired": _mean(_column(curve, "repaired")[1:]),
+        "regret": _per_stroke(_column(curve, "regret")),
+        "repaired": _per_stroke(_column(curve, "repaired")),
         "compliance": _mean(_column(curve, "compliance")[1:]),
         "worse_share": _mean((change < 0).astype(np.float64)),
     }
@@ -194,6 +195,13 @@ def _column(curve: pd.DataFrame, name: str) -> Values:
         return np.full(len(curve), np.nan)
     values: Values = curve[name].to_numpy(dtype=np.float64, na_value=np.nan)
     return values
+
+
+def _per_stroke(counts: Values) -> float:
+    """Return a mean over strokes; what was done before the first is shared among them."""
+    first = 0.0 if math.isnan(counts[0]) else float(counts[0])
+    known = counts[1:][~np.isnan(counts[1:])]
+    return float((first + known.sum()) / known.size) if known.size else math.nan
 
 
 def _mean(values: NDArray[Any]) -> float:

@@ -62,11 +62,13 @@ def session_summary(
     sessions : DataFrame
         Sorted by ``refiner``, ``image`` and ``repeat``, one row each, with
 
-        - ``initial``, ``refined_best``, ``refined_last``: scores of what is shown;
+        - ``initial``: score of the first prediction; ``revised``: of what is shown before the
+          first stroke, the same unless the refiner revises it;
+        - ``refined_best``, ``refined_last``: scores of what is shown;
         - ``rounds``, ``stroke_length`` (pixels), ``hinted_pixels``,
           ``simulated_seconds`` (`linerefine.evaluation.seconds`): spent in all;
         - ``regret``, ``repaired`` (pixels), ``compliance``: mean per stroke, as
-          `linerefine.types.Round` counts them;
+          `linerefine.types.Round` counts them; what was done before the first stroke counts;
         - ``worse_share``: share of strokes after which the score of the whole
           image, as shown, is lower than before;
         - ``manual_best``: the mark. The best score of the manual curve; in the

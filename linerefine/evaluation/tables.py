@@ -50,6 +50,7 @@ def session_tables(
     best = _BEST[loop]
     scores = {
         f"initial {metric}": "initial",
+        "revised": "revised",
         best: "manual_best",
         "refined best": "refined_best",
         "max gain": "max_gain",
@@ -58,6 +59,8 @@ def session_tables(
         "workload reduction": "workload_reduction",
     }
     images = summary["images"].values()
+    if not any(abs(image["revised"] - image["initial"]) > 0 for image in images):
+        del scores["revised"]
     reached = sum(image["reached"] for image in images)
     total = sum(image["repeats"] for image in images)
     note = f"{_GAIN[loop]} {_REDUCED[loop]} Workload in hinted pixels."

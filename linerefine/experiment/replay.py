@@ -49,8 +49,8 @@ def replay(
     stored = _stored(bench, key)
     sample = bench.loaded(key.image)
     refiner = stored_refiner(bench, key.refiner)
-    session = session_for(bench, refiner, sample)
     with bench.fast.running(key.refiner, refiner, len(stored)):
+        session = session_for(bench, refiner, sample)
         for round_ in stored if rounds is None else stored[: rounds + 1]:
             if round_.stroke is not None:
                 session.apply(round_.stroke)

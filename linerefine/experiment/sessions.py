@@ -63,9 +63,9 @@ class Played:
 def play(bench: Bench, key: SessionKey, refiner: Refiner, sample: Sample) -> Played:
     """Run one session and write nothing; observers of the bench are told of each round."""
     bench.notify(SessionStarted(key, bench.config.evaluation.budget))
-    session = session_for(bench, refiner, sample)
     assert sample.target is not None  # sessions are planned on annotated samples only
     with bench.fast.running(key.refiner, refiner, bench.session_calls):
+        session = session_for(bench, refiner, sample)
         result = drive(
             session,
             sample.target,

@@ -71,7 +71,7 @@ def _refiners(result: RunResult, metric: str) -> Iterator[str]:
         numbers = result.summary["refiners"].get(refiner, {})
         mean, images = numbers.get("mean", {}), numbers.get("images", {}).values()
         gain = float(mean.get("mean_gain", math.nan))
-        found = []
+        found = list(_revised(refiner, mean, metric))
         if not math.isnan(gain) and refiner != manual:
             is_worse = gain < 0
             size = f"{percent(abs(gain))} {'below' if is_worse else 'above'}"
@@ -88,6 +88,17 @@ def _refiners(result: RunResult, metric: str) -> Iterator[str]:
             found.append(words["saved"].format(metric_title(metric), share, f"{reached} of {of}"))
         if found:
             yield " ".join(found)
+
+
+def _revised(refiner: str, mean: Mapping[str, float], metric: str) -> Iterator[str]:
+    """Say what a refiner made of the first prediction by itself, if anything."""
+    initial, revised = (mean.get(name, math.nan) for name in ("initial", "revised"))
+    if math.isnan(initial) or math.isnan(revised) or initial == revised:
+        return
+    yield (
+        f"Before the first stroke {refiner} revises the first prediction: {metric_title(metric)} "
+        f"{percent(initial)} becomes {percent(revised)}."
+    )
 
 
 def _intervals(result: RunResult, metric: str) -> dict[str, str]:

@@ -61,6 +61,10 @@ class Anchored(Refiner):
     the middle of a line a pixel goes only where an erase stroke means that
     line: elsewhere a line becomes thinner, and is never cut.
 
+    Before there is a stroke it looks at the whole image once (`revise`), by the
+    rules for add strokes, so that nobody has to draw in every corner to have
+    its opinion there.
+
     `encode` runs the image branch, a whole encoder-decoder over image and
     first prediction; `refine` the prompt branch alone, most of which works at
     half resolution and below. A session therefore pays for the image once per
@@ -116,10 +120,20 @@ class Anchored(Refiner):
         fine: Tensor = self.network(seen)
         return fine, *self.pyramid(fine)
 
+    @property
+    def revises(self) -> bool:
+        """Whether it looks at the whole image before the first stroke, as its options say."""
+        return self.options.revise
+
+    def revise(self, features: Features, initial: Tensor) -> Tensor:
+        """Return the first prediction without what it is sure is wrong, shape (B, 1, H, W)."""
+        asked = Asked(initial, torch.zeros_like(initial), initial)
+        return self._answer(asked, self._belief(features, asked), self._loose(asked))
+
     def refine(self, features: Features, prompt: Prompt) -> Tensor:
         """Return refined logits, shape (B, 1, H, W)."""
         asked = self._asked(prompt)
-        return self._answer(asked, self._belief(features, asked))
+        return self._answer(asked, self._belief(features, asked), self._open(asked))
 
     def answers(self, features: Features, prompt: Prompt) -> list[Tensor]:
         """Return what the network believes, and the answer.
@@ -131,7 +145,7 @@ class Anchored(Refiner):
         asked = self._asked(prompt)
         belief = self._belief(features, asked)
         judged = torch.where(asked.within(self.options.reach), belief, asked.before)
-        return [judged, self._answer(asked, belief.detach())]
+        return [judged, self._answer(asked, belief.detach(), self._open(asked))]
 
     def belief(self, features: Features, prompt: Prompt) -> Tensor:
         """Return the log-odds that a pixel is line, given the image and every stroke so far.
@@ -197,13 +211,14 @@ class Anchored(Refiner):
         change: Tensor = self.branch(features, torch.cat(shown, dim=1))
         return asked.initial + change
 
-    def _answer(self, asked: Asked, belief: Tensor) -> Tensor:
+    def _answer(self, asked: Asked, belief: Tensor, is_open: Tensor) -> Tensor:
+        """Return the answer before with what is surely wrong of what is open changed."""
         excess = asked.excess(belief)
         is_sure = excess > self._margins(asked, belief)
         # With a margin below 0 a pixel changes that the belief does not quite contradict.
         surest = HELD - 2 * CLOSE
         own = asked.opposite * excess.clamp(FAINTEST, surest)
-        answer = torch.where(is_sure & self._open(asked), own, asked.before)
+        answer = torch.where(is_sure & is_open, own, asked.before)
         if not self.options.hold:
             return answer
         return torch.where(asked.hints != 0, HELD * asked.hints, answer)
@@ -218,9 +233,14 @@ class Anchored(Refiner):
         return torch.where(can_add, torch.minimum(most, least), most)
 
     def _open(self, asked: Asked) -> Tensor:
-        """Return what the network may change at all, bool of shape (B, 1, H, W)."""
-        within = asked.within(self.options.reach)
-        return within & ~asked.spines() if self.options.thin else within
+        """Return what a new stroke opens for change at all, bool of shape (B, 1, H, W)."""
+        return asked.within(self.options.reach) & self._loose(asked)
+
+    def _loose(self, asked: Asked) -> Tensor:
+        """Return what is no middle of a line that must stay, bool of shape (B, 1, H, W)."""
+        if not self.options.thin:
+            return torch.ones_like(asked.before, dtype=torch.bool)
+        return ~asked.spines()
 
 
 def _with_one_more(learnt: Tensor, own: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ class Prompt:
     hints : Tensor, shape (B, 1, H, W)
         All strokes so far, in {-1, 0, +1}, float.
     previous : Tensor, shape (B, 1, H, W), or None
-        Logits of this refiner's last answer; equal to ``initial`` before any.
+        Logits of this refiner's last answer; before any, ``initial`` or what
+        `Refiner.revise` made of it.
     """
 
     initial: Tensor
@@ -73,6 +74,30 @@ class Refiner(nn.Module, ABC):
             Logits of the first prediction, the same for all strokes at a place.
         """
         return image
+
+    @property
+    def revises(self) -> bool:
+        """Whether `revise` is to be asked; by default not."""
+        return False
+
+    def revise(self, features: Any, initial: Tensor) -> Tensor:
+        """Return what it makes of the first prediction before there are strokes.
+
+        A session asks once, about the whole image, where `revises` says so,
+        and begins with the answer. By default the first prediction itself.
+
+        Parameters
+        ----------
+        features : object
+            What `encode` returned for the same place and batch.
+        initial : Tensor, shape (B, 1, H, W)
+            Logits of the first prediction.
+
+        Returns
+        -------
+        logits : Tensor, shape (B, 1, H, W)
+        """
+        return initial
 
     @abstractmethod
     def refine(self, features: Any, prompt: Prompt) -> Tensor:

@@ -51,6 +51,11 @@ class PromptOptions(Options):
     sigma: float = Field(
         10.0, gt=0, description="Standard deviation of the bell, pixels; for 'gaussian'."
     )
+    revise: bool = Field(
+        False,
+        description="Whether it redraws the whole image before the first stroke, too; the paper "
+        "does not.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -138,6 +143,11 @@ class AnchoredOptions(Options):
     thin: bool = Field(
         True,
         description="Whether lines that no erase stroke means can only become thinner, not be cut.",
+    )
+    revise: bool = Field(
+        True,
+        description="Whether it looks at the whole image before the first stroke, and changes "
+        "what it is sure of.",
     )
     reach: int | None = Field(
         None,

@@ -41,6 +41,15 @@ class PromptedNetwork(Refiner):
         widths = {"image": channels, "hints": channels_of(options.encoding)}
         self.network = build_network(network, sum(widths.get(name, 1) for name in options.seen))
 
+    @property
+    def revises(self) -> bool:
+        """Whether it redraws the whole image before the first stroke, as its options say."""
+        return self.options.revise
+
+    def revise(self, features: Tensor, initial: Tensor) -> Tensor:
+        """Return refined logits without strokes, shape (B, 1, H, W)."""
+        return self.refine(features, Prompt(initial, torch.zeros_like(initial), initial))
+
     def refine(self, features: Tensor, prompt: Prompt) -> Tensor:
         """Return refined logits, shape (B, 1, H, W)."""
         stacked = torch.cat([self._seen(name, features, prompt) for name in self.options.seen], 1)

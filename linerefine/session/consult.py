@@ -97,6 +97,38 @@ class Consultation:
         self.seconds += perf_counter() - started
         return [answers[index] for index in range(len(questions))]
 
+    @property
+    def revises(self) -> bool:
+        """Whether the refiner has an opinion before there are strokes."""
+        return self._refiner.revises
+
+    def revised(self, place: Tile, initial: Logits) -> Logits:
+        """Return what the refiner makes of a first prediction before there are strokes.
+
+        Parameters
+        ----------
+        place : Tile
+            As that of a question.
+        initial : ndarray of float32, shape of the place
+
+        Returns
+        -------
+        logits : ndarray of float32, shape of the place
+
+        Raises
+        ------
+        PluginError
+            As `ask`.
+        """
+        started = perf_counter()
+        self.calls += 1
+        with torch.inference_mode():
+            seen = self._stack([initial])
+            answer = self._refiner.revise(self._refiner.encode(self._seen(place), seen), seen)
+        logits: Logits = self._checked(answer, "revise", 1, place)[0]
+        self.seconds += perf_counter() - started
+        return logits
+
     def _call(self, questions: Sequence[Question]) -> Logits:
         """Return the answers to questions of one shape, shape (B, P, Q)."""
         self.calls += 1
@@ -108,8 +140,12 @@ class Consultation:
             )
             features = _joined([self._encoded(question) for question in questions])
             answer = self._refiner.refine(features, prompt)
-        expected = (len(questions), 1, *questions[0].place.shape)
-        who = f"{type(self._refiner).__name__}.refine"
+        return self._checked(answer, "refine", len(questions), questions[0].place)
+
+    def _checked(self, answer: torch.Tensor, method: str, crops: int, place: Tile) -> Logits:
+        """Return answers as an array of shape (B, P, Q); refuse what is no answer."""
+        expected = (crops, 1, *place.shape)
+        who = f"{type(self._refiner).__name__}.{method}"
         if tuple(answer.shape) != expected:
             msg = f"{who} returned shape {tuple(answer.shape)}, expected {expected}."
             raise PluginError(msg)
@@ -124,14 +160,16 @@ class Consultation:
         if place in self._features:
             self._features.move_to_end(place)
             return self._features[place]
-        image = np.ascontiguousarray(crop(self._image, place), dtype=np.float32)
-        features = self._refiner.encode(
-            torch.from_numpy(image)[None].to(self._device), self._stack([question.initial])
-        )
+        features = self._refiner.encode(self._seen(place), self._stack([question.initial]))
         self._features[place] = features
         if len(self._features) > FEATURES_KEPT:
             self._features.popitem(last=False)
         return features
+
+    def _seen(self, place: Tile) -> torch.Tensor:
+        """Return a crop of the image, shape (1, C, P, Q)."""
+        image = np.ascontiguousarray(crop(self._image, place), dtype=np.float32)
+        return torch.from_numpy(image)[None].to(self._device)
 
     def _stack(self, arrays: Sequence[NDArray[Any]]) -> torch.Tensor:
         """Return arrays of shape (P, Q) as one tensor of float32, shape (B, 1, P, Q)."""

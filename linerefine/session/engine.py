@@ -20,6 +20,7 @@ from linerefine.refiners.base import Refiner
 from linerefine.session.consult import Consultation, Question
 from linerefine.session.log import StrokeLog
 from linerefine.session.placement import bounding, place
+from linerefine.session.revision import revised
 from linerefine.session.undo import UndoStore
 from linerefine.types import HintMap, Logits, Mask, Stroke, Tile
 
@@ -62,6 +63,9 @@ class Update:
 
 class RefinementSession:
     """One image, a first prediction, a refiner and the strokes so far.
+
+    Before the first stroke it shows the first prediction, or what the refiner
+    makes of that (`linerefine.refiners.base.Refiner.revise`).
 
     Strokes are hard constraints in `mask`. One stroke costs one network call
     on one crop around it; the answer fades into what was there over
@@ -130,12 +134,13 @@ class RefinementSession:
         self.shape: tuple[int, int] = (initial.shape[0], initial.shape[1])
         self._refiner = Consultation(image, refiner, torch.device(device))
         self._initial = _owned(initial)
-        self._logits = np.array(self._initial)
+        self._begun = revised(self._refiner, self._initial, self.config)
+        self._logits = np.array(self._begun)
         self._hints: HintMap = np.zeros(self.shape, dtype=np.int8)
         self.cut = math.log(self.config.threshold / (1 - self.config.threshold))
         """Log-odds above which a pixel is line."""
-        self._mask: Mask = self._initial > self.cut
-        self._manual: Mask = self._mask.copy()
+        self._mask: Mask = self._begun > self.cut
+        self._manual: Mask = self._initial > self.cut
         self._log = StrokeLog()
         self._undo = UndoStore()
         self._previews: dict[Stroke, Update] = {}
@@ -159,7 +164,7 @@ class RefinementSession:
 
     @property
     def initial(self) -> Logits:
-        """The first prediction, shape (H, W); never changes."""
+        """The first prediction, shape (H, W), as it was given; never changes."""
         return self._initial
 
     @property
@@ -246,8 +251,8 @@ class RefinementSession:
 
     def _draw_anew(self, box: Tile) -> Update:
         """Work out the state from the strokes that count; return it inside a rectangle."""
-        self._logits[:], self._hints[:] = self._initial, 0
-        self._mask[:] = self._manual[:] = self._initial > self.cut
+        self._logits[:], self._hints[:] = self._begun, 0
+        self._mask[:], self._manual[:] = self._begun > self.cut, self._initial > self.cut
         self._previews.clear()
         for stroke in self._log.strokes:
             self._advance(stroke)

@@ -108,8 +108,27 @@ def _check_answers(refiner: Refiner, drawn: _Input, who: str, tolerance: float) 
         single = refiner.refine(refiner.encode(alone.image, alone.prompt.initial), alone.prompt)
         _check_form(single, alone, who)
         _check_close(single, answer[index : index + 1], tolerance, f"{who} alone and in a batch")
+    if refiner.revises:
+        _check_revision(refiner, drawn, who, tolerance)
     for name, tensor, copy in before:
         demand(torch.equal(tensor, copy), f"{who} changed `{name}`; work on a copy of it.")
+
+
+def _check_revision(refiner: Refiner, drawn: _Input, who: str, tolerance: float) -> None:
+    initial = drawn.prompt.initial
+    features = refiner.encode(drawn.image, initial)
+    answer = refiner.revise(features, initial)
+    _check_form(answer, drawn, who, "revise")
+    demand(
+        torch.equal(answer, refiner.revise(features, initial)),
+        f"{who}.revise answers differently the second time; it must not change `features`, nor "
+        f"draw at random, in evaluation mode.",
+    )
+    for index in range(_BATCH):
+        one = drawn.alone(index)
+        single = refiner.revise(refiner.encode(one.image, one.prompt.initial), one.prompt.initial)
+        what = f"{who}.revise alone and in a batch"
+        _check_close(single, answer[index : index + 1], tolerance, what)
 
 
 def _check_form(answer: Tensor, drawn: _Input, who: str, method: str = "refine") -> None:

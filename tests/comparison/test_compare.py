@@ -94,6 +94,17 @@ def test_gains_by_another_metric_are_of_that_metric(runs):
     assert row.numbers["max_gain"].mean == pytest.approx(expected, abs=1e-12)
 
 
+def test_what_was_revised_has_a_column_where_somebody_revised(runs):
+    plain = Comparison(rows_of(runs, "pfm"), "pfm")
+    assert "revised" not in plain.table().columns
+    first, *others = plain.rows
+    better = replace(first.numbers["initial"], mean=first.numbers["initial"].mean + 0.1)
+    row = replace(first, numbers={**first.numbers, "revised": better})
+    table = Comparison((row, *others), "pfm").table()
+    assert table.columns.index("revised") == table.columns.index("first prediction") + 1
+    assert table.rows[0]["revised"] == better.mean
+
+
 def test_curves_of_people_apart_gain_over_the_other_person(runs):
     (row,) = rows_of(runs, "pfm", ["unet"])
     found = curves([row], "pfm")

@@ -228,6 +228,38 @@ def test_round_0_has_no_consequences() -> None:
     assert math.isnan(first.compliance)
 
 
+class Eager(Manual):
+    """Takes away what lies in columns 0 to 49, before anybody has drawn."""
+
+    revises = True
+
+    def revise(self, features: torch.Tensor, initial: torch.Tensor) -> torch.Tensor:
+        return initial.where(features > 0, -1.0)
+
+
+def test_round_0_counts_what_the_refiner_did_by_itself() -> None:
+    session, target = case(Manual())
+    image = np.zeros((1, 128, 128), np.float32)
+    image[..., 50:] = 1
+    roi = target.roi.copy()
+    roi[:, :10] = False
+    eager = RefinementSession(image, session.initial, Eager(), session.config)
+    config = CONFIG.model_copy(update={"budget": 3})
+    result = drive(
+        eager,
+        Target(target.mask, roi),
+        Watched(),
+        config,
+        metrics=METRICS,
+        rng=np.random.default_rng(0),
+    )
+    first = result.rounds[0]
+    # Three rows of the line, columns 10 to 29, spoilt; of the false line 10 to 49 mended.
+    assert (first.regret, first.repaired) == (3 * 20, 3 * 40)
+    assert first.refined["iou"] != first.manual["iou"]
+    assert first.seconds["network"] > 0
+
+
 class Script(Refiner):
     """Answers given logits."""
 

@@ -86,6 +86,15 @@ def test_a_shared_session_by_hand() -> None:
     assert numbers["positive_share"] == 1
 
 
+def test_what_was_done_before_the_first_stroke_is_shared_among_all() -> None:
+    frame = session("unet", [0.5, 0.8, 0.7], [0.4, 0.5, 0.6])
+    frame["regret"], frame["repaired"] = [30.0, 2.0, 4.0], [50.0, np.nan, 6.0]
+    numbers = row(frame)
+    assert (numbers["initial"], numbers["revised"]) == (0.4, 0.5)
+    assert (numbers["regret"], numbers["repaired"]) == ((30 + 2 + 4) / 2, 50 + 6)
+    assert math.isnan(row(frame[:1])["regret"])
+
+
 def test_a_mark_that_a_shared_session_never_reaches_is_undefined() -> None:
     numbers = row(session("unet", [0.4, 0.5, 0.6], [0.4, 0.5, 0.8]))
     assert numbers["reached"] == 0
@@ -259,6 +268,16 @@ def test_every_cell_of_the_tables_has_a_column(loop: str) -> None:
         assert [set(cells) for cells in table.rows] == [set(table.columns)] * 2
         assert table.percent <= set(table.columns)
     assert "1 of 1 sessions" in session_tables("unet", summary["unet"], "pfm", loop=loop)[0].note
+
+
+def test_what_a_refiner_made_of_the_first_prediction_has_a_column_if_it_made_anything() -> None:
+    for refined, has in ([0.4, 0.8], False), ([0.5, 0.8], True):
+        frame = session("unet", refined, [0.4, 0.5])
+        summary = summarise_sessions(frame, "pfm", loop="shared", budget=10)
+        table, _ = session_tables("unet", summary["unet"], "pfm", loop="shared")
+        assert ("revised" in table.columns) == has
+        assert table.rows[0]["initial pfm"] == 0.4
+        assert table.rows[0].get("revised") == (0.5 if has else None)
 
 
 def test_the_table_says_that_nobody_worked_by_hand() -> None:

@@ -62,6 +62,14 @@ def test_a_refiner_that_helps_is_better_than_manual() -> None:
     )
 
 
+def test_what_a_refiner_does_before_the_first_stroke_is_said() -> None:
+    table = rounds({"a": [0.1], "b": [0.1]})
+    (_, said) = verdict(result(table, mean_gain=0.1, initial=0.5, revised=0.55))
+    first = "Before the first stroke unet revises the first prediction: pFM 50.0 % becomes 55.0 %."
+    assert said.startswith(f"{first} unet does better than manual: ")
+    assert "revises" not in verdict(result(table, mean_gain=0.1, initial=0.5, revised=0.5))[1]
+
+
 def test_a_refiner_that_harms_is_named_as_worse_than_manual() -> None:
     found = result(
         rounds({"a": [-0.02, -0.03], "b": [-0.01, -0.02]}),

@@ -426,6 +426,46 @@ def test_another_network_than_the_segmenter_is_named():
         anchored().begin_from(Segmenter(build_network(other, 2)))
 
 
+def test_before_the_first_stroke_it_changes_what_it_is_sure_of(image, initial):
+    """By the rules for add strokes: a margin for adding, a smaller one at the rim of lines."""
+    refiner = anchored()
+    with torch.no_grad():
+        features = refiner.encode(image, initial)
+        revised = refiner.revise(features, initial)
+        belief = refiner.belief(features, Prompt(initial, torch.zeros_like(initial), initial))
+        spines = Asked(initial, torch.zeros_like(initial), initial).spines()
+    adds, erases = belief > 1.0, (belief < -0.5) & ~spines
+    assert torch.equal((revised > 0) & (initial <= 0), adds & (initial <= 0))
+    assert torch.equal((revised <= 0) & (initial > 0), erases & (initial > 0))
+    assert torch.equal(
+        revised[(revised > 0) == (initial > 0)], initial[(revised > 0) == (initial > 0)]
+    )
+    assert (adds & (initial <= 0)).any()
+    assert (erases & (initial > 0)).any()
+    assert (revised[revised != initial].abs() < HELD - 0.5).all()  # nobody takes it for a stroke
+
+
+def test_a_line_that_is_only_revised_is_never_cut(image):
+    initial = torch.full((1, 1, EDGE, EDGE), -2.0)
+    initial[..., 60:70, 10:110] = 2
+    refiner = anchored()
+    with torch.no_grad():
+        refiner.branch.head.bias -= 1e3  # believes in no line at all
+        revised = refiner.revise(refiner.encode(image, initial), initial)
+        cut = anchored(thin=False)
+        cut.branch.head.bias -= 1e3
+        gone = cut.revise(cut.encode(image, initial), initial)
+    assert (revised > 0)[0, 0, :, 15:105].any(dim=0).all()
+    assert int((revised > 0).sum()) < int((initial > 0).sum())
+    assert not (gone > 0).any()
+
+
+@pytest.mark.parametrize("revise", [True, False])
+def test_whether_it_revises_is_an_option(revise):
+    assert anchored(revise=revise).revises is revise
+    assert AnchoredOptions().revise
+
+
 def test_the_image_is_looked_at_once_per_place(image, initial, monkeypatch):
     refiner = anchored()
     features = refiner.encode(image, initial)

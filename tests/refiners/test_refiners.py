@@ -49,6 +49,18 @@ def test_unet_answers_one_logit_per_pixel(unet):
     assert unet(torch.zeros(2, 3, 64, 64), prompt()).shape == (2, 1, 64, 64)
 
 
+@pytest.mark.parametrize("kind", [UNetRefiner, DeepLabV3Plus, PAN])
+def test_the_papers_refiners_redraw_the_whole_image_only_if_asked(kind):
+    options = {UNetRefiner: UNetOptions, DeepLabV3Plus: DeepLabOptions, PAN: PANOptions}[kind]
+    assert not kind(options(), channels=3).revises
+    refiner = kind(options(revise=True), channels=3).eval()
+    assert refiner.revises
+    image, given = torch.rand(2, 3, 128, 128), prompt(shape=(2, 1, 128, 128)).initial
+    with torch.no_grad():
+        without = refiner(image, Prompt(given, torch.zeros_like(given), given))
+        assert torch.equal(refiner.revise(image, given), without)
+
+
 def test_unet_sees_image_then_logits_then_hints(unet, monkeypatch):
     seen = []
     monkeypatch.setattr(unet.network, "forward", lambda x: seen.append(x) or x[:, :1])

@@ -31,6 +31,21 @@ class Blur(Refiner):
         return torch.tanh(torch.nn.functional.conv2d(stacked, self.weights, padding=2)) * 3
 
 
+class Hasty(Blur):
+    """A `Blur` that has an opinion before there are strokes, and counts what it was shown."""
+
+    revises = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[tuple[int, ...]] = []
+
+    def revise(self, features: torch.Tensor, initial: torch.Tensor) -> torch.Tensor:
+        assert torch.equal(features[:, -1:], initial)
+        self.shown.append(tuple(initial.shape))
+        return 1 - 2 * initial
+
+
 class Constant(Refiner):
     """Answers one number everywhere."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,12 +14,13 @@ from linerefine.config import SessionConfig
 from linerefine.errors import PluginError, ShapeError
 from linerefine.geometry.hints import constrain, merge_hints
 from linerefine.geometry.strokes import rasterise
+from linerefine.refiners.base import Prompt
 from linerefine.refiners.manual import Manual
 from linerefine.session import RefinementSession
 from linerefine.session.undo import UndoStore
 from linerefine.types import Operation, Stroke
 
-from .conftest import Blur, Constant, scene
+from .conftest import Blur, Constant, Hasty, scene
 
 SMALL = SessionConfig(crop=64, margin=8)
 
@@ -96,6 +98,67 @@ def test_undo_of_everything_restores_the_first_prediction(blur: Blur) -> None:
         pass
     assert state(session) == fresh
     assert session.undo() is None
+
+
+@pytest.mark.parametrize("placement", ["stroke", "grid"])
+@pytest.mark.parametrize("size", [(150, 170), (64, 64), (20, 150)])
+def test_it_begins_with_what_the_refiner_makes_of_the_first_prediction(
+    placement: str, size: tuple[int, int]
+) -> None:
+    image, initial = scene(*size)
+    config = SMALL.model_copy(update={"placement": placement})
+    session = RefinementSession(image, initial, Hasty(), config)
+    # The same of every pixel in every crop it lies in, so no seam can hide a mistake.
+    np.testing.assert_allclose(session.logits, 1 - 2 * initial, atol=1e-5)
+    np.testing.assert_array_equal(session.mask, session.logits > 0)
+    np.testing.assert_array_equal(session.manual_mask, initial > 0)
+    np.testing.assert_array_equal(session.initial, initial)
+    assert session.strokes == ()
+
+
+def test_a_revision_takes_one_call_per_crop_and_its_time_counts() -> None:
+    refiner = Hasty()
+    session = RefinementSession(*scene(150, 170), refiner, SMALL)
+    # Crops of 64 that overlap by two margins of 8: 0, 48, 86 and 0, 48, 96, 106.
+    assert refiner.shown == [(1, 1, 64, 64)] * (3 * 4)
+    assert session.calls == 12
+    assert session.seconds > 0
+    assert RefinementSession(*scene(), Blur(), SMALL).calls == 0
+
+
+def test_the_last_answer_is_the_revision_before_there_is_one() -> None:
+    class Echo(Hasty):
+        def refine(self, features: torch.Tensor, prompt: Prompt) -> torch.Tensor:
+            self.previous = prompt.previous
+            return prompt.initial
+
+    refiner = Echo()
+    session = RefinementSession(*scene(), refiner, SMALL)
+    begun = session.logits.copy()
+    session.apply(stroke((64, 64), (64, 80)))
+    assert refiner.previous is not None
+    np.testing.assert_array_equal(refiner.previous[0, 0], begun[32:96, 32:128])
+
+
+@pytest.mark.parametrize("kept", [2, 100])
+def test_undo_of_everything_restores_the_revision(kept: int) -> None:
+    session = RefinementSession(*scene(), Hasty(), SMALL)
+    session._undo = UndoStore(kept=kept)
+    fresh = state(session)
+    for row in range(10, 140, 10):
+        session.apply(stroke((row, 20), (row, 150), add=row % 20 == 0))
+    while session.undo():
+        pass
+    assert state(session) == fresh
+
+
+def test_a_revision_of_the_wrong_shape_is_named() -> None:
+    class Crooked(Hasty):
+        def revise(self, features: torch.Tensor, initial: torch.Tensor) -> torch.Tensor:
+            return initial[:, 0]
+
+    with pytest.raises(PluginError, match=r"Crooked\.revise returned shape \(1, 64, 64\)"):
+        RefinementSession(*scene(), Crooked(), SMALL)
 
 
 def test_undo_beyond_what_is_kept_draws_the_rest_anew(blur: Blur) -> None:

@@ -1,0 +1,36 @@
+"""What a session begins with: the first prediction, or what the refiner makes of it."""
+
+from __future__ import annotations
+
+from linerefine.config import SessionConfig
+from linerefine.geometry.tiles import blend, crop, tile_grid
+from linerefine.session.consult import Consultation
+from linerefine.types import Logits
+
+__all__ = ["revised"]
+
+
+def revised(consultation: Consultation, initial: Logits, config: SessionConfig) -> Logits:
+    """Return what a refiner makes of a first prediction before there are strokes.
+
+    Parameters
+    ----------
+    consultation : Consultation
+        The image and the refiner, which is asked about one crop at a time.
+    initial : ndarray of float32, shape (H, W)
+        Logits of the first prediction.
+    config : SessionConfig
+        Crops overlap by two margins, over which their answers blend; on the grid not at all.
+
+    Returns
+    -------
+    logits : ndarray of float32, shape (H, W)
+        `initial` itself if the refiner has no opinion yet.
+    """
+    if not consultation.revises:
+        return initial
+    on_grid = config.placement == "grid"
+    overlap = 0 if on_grid else min(2 * config.margin, config.crop // 2)
+    tiles = tile_grid(initial.shape, config.crop, config.crop - overlap, inside=not on_grid)
+    answers = ((tile, consultation.revised(tile, crop(initial, tile))) for tile in tiles)
+    return blend(answers, initial.shape, overlap)
