@@ -30,9 +30,6 @@ LEAST = -1.0
 MEASURED = ((0, 0), (0, 1), (1, 1))
 """Kinds of stroke and change, 0 for add and 1 for erase; after erase strokes nothing is added."""
 
-DEARER = 0.3
-"""What each earlier stroke nearby adds to the least margin for adding, log-odds."""
-
 EVIDENCE = 100
 """Least number of changes, pixels on validation patches, from which a margin is taken."""
 
@@ -63,7 +60,8 @@ class Anchored(Refiner):
 
     Before there is a stroke it looks at the whole image once (`revise`), by the
     rules for add strokes, so that nobody has to draw in every corner to have
-    its opinion there.
+    its opinion there. Where by its own belief the first prediction is poor, a
+    smaller margin is enough to add (``options.lenient``).
 
     `encode` runs the image branch, a whole encoder-decoder over image and
     first prediction; `refine` the prompt branch alone, most of which works at
@@ -128,12 +126,17 @@ class Anchored(Refiner):
     def revise(self, features: Features, initial: Tensor) -> Tensor:
         """Return the first prediction without what it is sure is wrong, shape (B, 1, H, W)."""
         asked = Asked(initial, torch.zeros_like(initial), initial)
-        return self._answer(asked, self._belief(features, asked), self._loose(asked))
+        belief, margins = self._belief(features, asked), self._margins(asked)
+        if self.options.lenient:
+            least = asked.merit(belief).logit().clamp(min=0) / 2
+            may_add = (asked.change == 0) & margins.isfinite()
+            margins = torch.where(may_add, torch.minimum(margins, least), margins)
+        return self._answer(asked, belief, margins, self._loose(asked))
 
     def refine(self, features: Features, prompt: Prompt) -> Tensor:
         """Return refined logits, shape (B, 1, H, W)."""
         asked = self._asked(prompt)
-        return self._answer(asked, self._belief(features, asked), self._open(asked))
+        return self._redrawn(asked, self._belief(features, asked))
 
     def answers(self, features: Features, prompt: Prompt) -> list[Tensor]:
         """Return what the network believes, and the answer.
@@ -145,7 +148,7 @@ class Anchored(Refiner):
         asked = self._asked(prompt)
         belief = self._belief(features, asked)
         judged = torch.where(asked.within(self.options.reach), belief, asked.before)
-        return [judged, self._answer(asked, belief.detach(), self._open(asked))]
+        return [judged, self._redrawn(asked, belief.detach())]
 
     def belief(self, features: Features, prompt: Prompt) -> Tensor:
         """Return the log-odds that a pixel is line, given the image and every stroke so far.
@@ -211,10 +214,14 @@ class Anchored(Refiner):
         change: Tensor = self.branch(features, torch.cat(shown, dim=1))
         return asked.initial + change
 
-    def _answer(self, asked: Asked, belief: Tensor, is_open: Tensor) -> Tensor:
+    def _redrawn(self, asked: Asked, belief: Tensor) -> Tensor:
+        """Return the answer to a new stroke."""
+        return self._answer(asked, belief, self._margins(asked), self._open(asked))
+
+    def _answer(self, asked: Asked, belief: Tensor, margins: Tensor, is_open: Tensor) -> Tensor:
         """Return the answer before with what is surely wrong of what is open changed."""
         excess = asked.excess(belief)
-        is_sure = excess > self._margins(asked, belief)
+        is_sure = excess > margins
         # With a margin below 0 a pixel changes that the belief does not quite contradict.
         surest = HELD - 2 * CLOSE
         own = asked.opposite * excess.clamp(FAINTEST, surest)
@@ -223,14 +230,9 @@ class Anchored(Refiner):
             return answer
         return torch.where(asked.hints != 0, HELD * asked.hints, answer)
 
-    def _margins(self, asked: Asked, belief: Tensor) -> Tensor:
+    def _margins(self, asked: Asked) -> Tensor:
         """Return by how much each pixel must contradict the answer before; (B, 1, H, W)."""
-        most = self.margins[asked.stroke, asked.change]
-        if not self.options.lenient:
-            return most
-        least = asked.merit(belief).logit().clamp(min=0) / 2 + DEARER * asked.earlier
-        can_add = (asked.change == 0) & most.isfinite()
-        return torch.where(can_add, torch.minimum(most, least), most)
+        return self.margins[asked.stroke, asked.change]
 
     def _open(self, asked: Asked) -> Tensor:
         """Return what a new stroke opens for change at all, bool of shape (B, 1, H, W)."""

@@ -32,9 +32,6 @@ FOLLOWED = 40
 RIDGE = 3
 """Pixels on either side of the middle of a line that are compared with it."""
 
-STROKE = 40
-"""Pixels of a usual stroke."""
-
 BLANK = 100
 """Pixels of line that count as right beyond those seen: a crop without lines is not a poor one."""
 
@@ -89,12 +86,6 @@ class Asked:
     def excess(self, belief: Tensor) -> Tensor:
         """Return by how much a belief contradicts the answer before; negative if it does not."""
         return self.opposite * belief
-
-    @property
-    def earlier(self) -> Tensor:
-        """How much was drawn before the new stroke, in strokes of STROKE pixels; (B, 1, 1, 1)."""
-        drawn = (self.hints != 0).sum(dim=(1, 2, 3), keepdim=True)
-        return (drawn - self.new.sum(dim=(1, 2, 3), keepdim=True)).clamp(min=0) / STROKE
 
     def merit(self, belief: Tensor) -> Tensor:
         """Return the F-measure that a belief expects of the answer before, shape (B, 1, 1, 1)."""

@@ -125,8 +125,8 @@ class AnchoredOptions(Options):
     )
     lenient: bool = Field(
         True,
-        description="Whether a smaller margin is enough to add where, by its own belief, the "
-        "answer before is poor, and few strokes were drawn.",
+        description="Whether, before the first stroke, a smaller margin is enough to add where, "
+        "by its own belief, the first prediction is poor.",
     )
     precision: tuple[_Share, _Share] | None = Field(
         None,
