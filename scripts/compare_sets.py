@@ -1,15 +1,21 @@
-"""Print how refiners did on several sets, as a Markdown table, and draw their gains.
+"""Print how refiners did on several sets, as two Markdown tables, and draw their gains.
 
 Usage: python scripts/compare_sets.py NAME=RUN[:REGEX] [NAME=RUN[:REGEX] ...]
            [--against unet] [--figure FILE.png]
 
 Each RUN is a run folder of the independent protocol with sessions of ``manual`` and of the refiner
-of ``--against``; REGEX keeps the images whose names it begins. Interactions are those until the
-manual person's best, means over images; the whole budget where it was never reached; how many
-sessions reached it stands beside them, for a mean of such budgets hides which it is. Regret and
-the share of strokes after which an image got worse are means over all strokes of a set, compliance
-over images. In brackets the 95 % interval of the gain (bootstrap over images), and how many times
-those of the refiner of ``--against`` interactions and regret are.
+of ``--against``; REGEX keeps the images whose names it begins.
+
+What it is worth: the best score; what the refiner makes of the first prediction before the first
+stroke; mean gain with its 95 % interval (bootstrap over images), and by how many points it is above
+that of ``--against``, paired by image; interactions until the manual person's best, means over
+images, the whole budget where it was never reached. How many sessions reached it stands beside
+them, and how many times as many interactions as those of ``--against`` they took in sessions where
+both did, for a mean of such budgets hides which it is.
+
+What strokes do: regret, all of it shared among the strokes and that of strokes alone, and the share
+of strokes after which an image got worse are means over all strokes of a set, compliance over
+images. In brackets how many times those of ``--against`` they are.
 """
 
 from __future__ import annotations
@@ -30,7 +36,8 @@ from linerefine.evaluation.sessions import by_hand, session_summary
 from linerefine.evaluation.statistics import estimate
 from linerefine.tracking.style import COLOURS, finish, in_percent, new_figure, save_png
 
-COLUMNS = ("best pFM", "mean gain", "interactions", "arrived", "regret", "compliance", "worse")
+WORTH = ("best pFM", "revised", "mean gain", "above", "interactions", "arrived", "where both do")
+HARM = ("regret", "by strokes", "compliance", "worse")
 PANELS = 3
 """Most panels beside one another."""
 
@@ -72,6 +79,25 @@ class Found:
         strokes = own.rounds.sum()
         return float((own[column] * own.rounds).sum() / strokes) if strokes else math.nan
 
+    def regret_of_strokes(self, refiner: str) -> float:
+        """Return the mean regret of strokes alone, without what was spoilt before the first."""
+        strokes = self.rounds[(self.rounds.refiner == refiner) & (self.rounds["round"] > 0)]
+        return float(strokes.regret.mean())
+
+    def by_session(self, refiner: str, column: str) -> pd.DataFrame:
+        """Return a number of every session, a row per image, a column per repeat."""
+        return self.of(refiner).pivot(index="image", columns="repeat", values=column)
+
+    def where_both_arrive(self, refiner: str, other: str) -> tuple[float, int]:
+        """Return a fraction of interactions, and over how many sessions."""
+        reached = [self.by_session(name, "reached") > 0 for name in (refiner, other)]
+        both = reached[0] & reached[1]
+        ours, theirs = (
+            float(self.by_session(name, "interactions_to_best")[both].sum().sum())
+            for name in (refiner, other)
+        )
+        return (ours / theirs if theirs else math.nan), int(both.sum().sum())
+
     def gains(self, refiner: str) -> np.ndarray:
         """Return the mean relative gain after 0, 1, ... interactions; ended sessions stay."""
         steps = np.arange(self.strokes + 1)
@@ -101,12 +127,14 @@ def main() -> None:
     wanted = parser.parse_args()
     try:
         found = [read(text) for text in wanted.runs]
-        table = [line for each in found for line in rows(each, wanted.against)]
+        worth = [line for each in found for line in rows(each, wanted.against, WORTH)]
+        harm = [line for each in found for line in rows(each, wanted.against, HARM)]
     except DataError as error:
         parser.error(str(error))
-    print("| |", " | ".join(COLUMNS), "|")
-    print("| --- |", " | ".join("---" for _ in COLUMNS), "|")
-    print("\n".join(table))
+    for columns, table in ((WORTH, worth), (HARM, harm)):
+        print("| |", " | ".join(columns), "|")
+        print("| --- |", " | ".join("---" for _ in columns), "|")
+        print("\n".join([*table, ""]))
     if wanted.figure:
         save_png(draw(found), wanted.figure)
 
@@ -141,7 +169,7 @@ def read(text: str) -> Found:
     return Found(name, manual, sessions, rounds, metric, min(GAIN_STROKES, budget))
 
 
-def rows(found: Found, other: str) -> list[str]:
+def rows(found: Found, other: str, columns: tuple[str, ...]) -> list[str]:
     """Return the rows of one set; the first prediction comes first, refiners as they were run.
 
     Raises
@@ -155,30 +183,47 @@ def rows(found: Found, other: str) -> list[str]:
             msg = f"{found.name} has no sessions of {needed!r}, only of {', '.join(names)}."
             raise DataError(msg)
     images = found.sessions.image.nunique()
-    first = found.of(found.manual).initial.mean()
-    gaps = " |" * len(COLUMNS[1:])
-    lines = [f"| **{found.name}**, {images} images; first prediction | {_percent(first)} |{gaps}"]
-    return lines + [_row(found, name, other) for name in names]
+    said = f"{images} images"
+    if columns is WORTH:
+        said += f", first prediction {_percent(found.of(found.manual).initial.mean())}"
+    lines = [f"| **{found.name}**, {said} |{' |' * len(columns)}"]
+    cells = _worth if columns is WORTH else _harm
+    return lines + [f"| `{name}` | {' | '.join(cells(found, name, other))} |" for name in names]
 
 
-def _row(found: Found, name: str, other: str) -> str:
-    own, base = found.of(name), found.of(other)
-    gains = estimate(own.pivot(index="image", columns="repeat", values="mean_gain"))
-    needed, needed_there = own.interactions_to_best.mean(), base.interactions_to_best.mean()
-    regret = found.per_stroke(name, "regret")
-    there = found.per_stroke(other, "regret")
-    is_manual = name == found.manual
-    interval = f"{100 * gains.low:.1f} to {100 * gains.high:.1f}"
-    cells = (
-        _percent(own.refined_best.mean()),
-        "" if is_manual else f"{_percent(gains.mean, '+')} ({interval})",
-        f"{needed:.1f}{_times(needed, needed_there)}",
-        f"{own.reached.sum():.0f} of {len(own)}",
-        f"{regret:.1f} px{'' if is_manual else _times(regret, there)}",
-        _percent(own.compliance.mean()),
-        _percent(found.per_stroke(name, "worse_share")),
+def _worth(found: Found, name: str, other: str) -> tuple[str, ...]:
+    own = found.of(name)
+    needed, there = (found.of(each).interactions_to_best.mean() for each in (name, other))
+    best, reached = _percent(own.refined_best.mean()), f"{own.reached.sum():.0f} of {len(own)}"
+    interactions = f"{needed:.1f}{_times(needed, there)}"
+    if name == found.manual:
+        return (best, "", "", "", interactions, reached, "")
+    gains = [found.by_session(each, "mean_gain") for each in (name, other)]
+    gain, above = estimate(gains[0]), estimate(gains[0] - gains[1])
+    times, both = found.where_both_arrive(name, other)
+    return (
+        best,
+        "" if (own.revised == own.initial).all() else _percent(own.revised.mean()),
+        f"{_percent(gain.mean, '+')} ({100 * gain.low:.1f} to {100 * gain.high:.1f})",
+        "" if name == other else f"{100 * above.mean:+.2f} ({_ends(above.low, above.high)})",
+        interactions,
+        reached,
+        "" if name == other else f"{times:.2f} × ({both})",
     )
-    return f"| `{name}` | {' | '.join(cells)} |"
+
+
+def _harm(found: Found, name: str, other: str) -> tuple[str, ...]:
+    cells = []
+    for regret in (lambda each: found.per_stroke(each, "regret"), found.regret_of_strokes):
+        ours = regret(name)
+        times = "" if name == found.manual else _times(ours, regret(other))
+        cells.append(f"{ours:.1f} px{times}")
+    worse = _percent(found.per_stroke(name, "worse_share"))
+    return (*cells, _percent(found.of(name).compliance.mean()), worse)
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{100 * low:+.2f} to {100 * high:+.2f}"
 
 
 def _percent(value: float, sign: str = "") -> str:

@@ -54,6 +54,12 @@ def test_the_refiner_with_several_answers_keeps_its_promises() -> None:
     check_refiner(refiner, channels=2)
 
 
+def test_the_refiner_that_looks_first_keeps_its_promises() -> None:
+    refiner = first_block("add-a-refiner.md", 3)["LooksFirst"](lr.Options(), 2)
+    assert refiner.revises
+    check_refiner(refiner, channels=2)
+
+
 def test_the_comparisons_are_configurations(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "how-to" / "compare-refiners.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
