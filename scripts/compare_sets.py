@@ -1,10 +1,11 @@
 """Print how refiners did on several sets, as two Markdown tables, and draw their gains.
 
-Usage: python scripts/compare_sets.py NAME=RUN[:REGEX] [NAME=RUN[:REGEX] ...]
+Usage: python scripts/compare_sets.py NAME=RUN[,RUN...][:REGEX] [NAME=RUN[,RUN...][:REGEX] ...]
            [--against unet] [--figure FILE.png]
 
 Each RUN is a run folder of the independent protocol with sessions of ``manual`` and of the refiner
-of ``--against``; REGEX keeps the images whose names it begins.
+of ``--against``; several are the same run with other seeds, and count as repeats. REGEX keeps the
+images whose names it begins.
 
 What it is worth: the best score; what the refiner makes of the first prediction before the first
 stroke; mean gain with its 95 % interval (bootstrap over images), and by how many points it is above
@@ -23,12 +24,14 @@ from __future__ import annotations
 import argparse
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from linerefine.config import ExperimentConfig
 from linerefine.configure import load_config
 from linerefine.errors import DataError
 from linerefine.evaluation.numbers import GAIN_STROKES
@@ -121,7 +124,7 @@ class Found:
 def main() -> None:
     """Print the table, and draw the picture if one is wanted."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", metavar="NAME=RUN[:REGEX]")
+    parser.add_argument("runs", nargs="+", metavar="NAME=RUN[,RUN...][:REGEX]")
     parser.add_argument("--against", default="unet")
     parser.add_argument("--figure", type=Path)
     wanted = parser.parse_args()
@@ -140,7 +143,7 @@ def main() -> None:
 
 
 def read(text: str) -> Found:
-    """Return the sessions that NAME=RUN[:REGEX] asks for.
+    """Return the sessions that NAME=RUN[,RUN...][:REGEX] asks for.
 
     Raises
     ------
@@ -148,11 +151,24 @@ def read(text: str) -> Found:
         If that is no run folder with sessions of the independent protocol, or no image is left.
     """
     name, _, place = text.partition("=")
-    folder, _, regex = place.partition(":")
+    folders, _, regex = place.partition(":")
+    parts, settings = zip(*(_played(folder, regex) for folder in folders.split(",")), strict=True)
+    first = settings[0]
+    manual, metric = by_hand(first.refiners), first.metrics[0].name
+    budget = first.evaluation.budget
+    if any((each.evaluation.budget, each.metrics[0].name) != (budget, metric) for each in settings):
+        msg = f"the runs of {name} differ in budget or metric; expected the same with other seeds."
+        raise DataError(msg)
+    rounds = _as_repeats(parts)
+    sessions = session_summary(rounds, metric, loop="independent", budget=budget, manual=manual)
+    return Found(name, manual, sessions, rounds, metric, min(GAIN_STROKES, budget))
+
+
+def _played(folder: str, regex: str) -> tuple[pd.DataFrame, ExperimentConfig]:
     run = Path(folder)
     table, config = run / "rounds.parquet", run / "config.toml"
     if not table.exists() or not config.exists():
-        msg = f"{text!r} names no run folder with sessions; expected NAME=RUN[:REGEX]."
+        msg = f"{folder!r} is no run folder with sessions; expected NAME=RUN[,RUN...][:REGEX]."
         raise DataError(msg)
     settings = load_config(config)
     rounds = pd.read_parquet(table)
@@ -163,10 +179,16 @@ def read(text: str) -> Found:
     if settings.evaluation.loop != "independent":
         msg = f"{run} was not made by the independent protocol; run it with --set protocol=..."
         raise DataError(msg)
-    manual, metric = by_hand(settings.refiners), settings.metrics[0].name
-    budget = settings.evaluation.budget
-    sessions = session_summary(rounds, metric, loop="independent", budget=budget, manual=manual)
-    return Found(name, manual, sessions, rounds, metric, min(GAIN_STROKES, budget))
+    return rounds, settings
+
+
+def _as_repeats(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rounds of several runs, the repeats of each numbered on from those before."""
+    numbered, done = [], 0
+    for part in parts:
+        numbered.append(part.assign(repeat=part.repeat + done))
+        done += int(part.repeat.max()) + 1
+    return pd.concat(numbered, ignore_index=True)
 
 
 def rows(found: Found, other: str, columns: tuple[str, ...]) -> list[str]:

@@ -105,6 +105,26 @@ def test_strokes_weigh_alike_whatever_image_they_are_on(run, monkeypatch, capsys
     assert found["arrived"] == "1 of 2"
 
 
+def test_the_same_run_with_other_seeds_is_a_repeat(run, tmp_path, monkeypatch, capsys):
+    other = tmp_path / "other seed"
+    other.mkdir()
+    rounds = pd.read_parquet(run / "rounds.parquet")
+    is_better = (rounds.refiner == "anchored") & (rounds["round"] == 0)
+    rounds.loc[is_better, "refined_pfm"] = 0.8  # the mark, before any stroke
+    rounds.to_parquet(other / "rounds.parquet")
+    (other / "config.toml").write_bytes((run / "config.toml").read_bytes())
+    call(monkeypatch, f"ink={run},{other}:ink")
+    found = tables(capsys.readouterr().out)
+    assert (found["`anchored`"]["arrived"], found["`unet`"]["arrived"]) == ("2 of 2", "2 of 2")
+    assert found["`anchored`"]["interactions"] == "0.5 (0.25 ×)"  # 1 and 0, against 2 and 2
+    assert found["`anchored`"]["revised"] == "70.0 %"
+    config = (run / "config.toml").read_text().replace("budget = 4", "budget = 5")
+    (other / "config.toml").write_text(config)
+    with pytest.raises(SystemExit):
+        call(monkeypatch, f"ink={run},{other}:ink")
+    assert "differ in budget" in capsys.readouterr().err
+
+
 def test_the_picture_has_a_panel_per_set_and_ends_where_the_table_says(run, tmp_path, monkeypatch):
     picture = tmp_path / "gain.png"
     call(monkeypatch, f"ink={run}:ink", f"cracks={run}:crack", "--figure", picture)
@@ -119,7 +139,7 @@ def test_the_picture_has_a_panel_per_set_and_ends_where_the_table_says(run, tmp_
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["ink"], "names no run folder"),
+        (["ink"], "is no run folder"),
         (["ink=RUN:paper"], "no image of"),
         (["ink=RUN", "--against", "pan"], "has no sessions of 'pan', only of"),
     ],
