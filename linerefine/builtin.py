@@ -38,6 +38,7 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "first_prediction": {"options": {"informed": False}},
     "thinning": {"options": {"thin": False}},
     "margins": {"options": {"margins": (0.0, 0.0, 0.0)}},
+    "lift": {"options": {"lift": None}},
     "revision": {"options": {"revise": False}},
     "leniency": {"options": {"lenient": False}},
     "beginning": {"options": {"begin": "random"}},

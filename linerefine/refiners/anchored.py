@@ -58,6 +58,10 @@ class Anchored(Refiner):
     the middle of a line a pixel goes only where an erase stroke means that
     line: elsewhere a line becomes thinner, and is never cut.
 
+    What an add stroke says is the difference between the belief with it and
+    without it: where it raises the belief by ``options.lift`` and above 0, the
+    line goes on, and no margin is asked for.
+
     Before there is a stroke it looks at the whole image once (`revise`), by the
     rules for add strokes, so that nobody has to draw in every corner to have
     its opinion there. Where by its own belief the first prediction is poor, a
@@ -136,7 +140,7 @@ class Anchored(Refiner):
     def refine(self, features: Features, prompt: Prompt) -> Tensor:
         """Return refined logits, shape (B, 1, H, W)."""
         asked = self._asked(prompt)
-        return self._redrawn(asked, self._belief(features, asked))
+        return self._redrawn(features, asked, self._belief(features, asked))
 
     def answers(self, features: Features, prompt: Prompt) -> list[Tensor]:
         """Return what the network believes, and the answer.
@@ -148,7 +152,7 @@ class Anchored(Refiner):
         asked = self._asked(prompt)
         belief = self._belief(features, asked)
         judged = torch.where(asked.within(self.options.reach), belief, asked.before)
-        return [judged, self._redrawn(asked, belief.detach())]
+        return [judged, self._redrawn(features, asked, belief.detach())]
 
     def belief(self, features: Features, prompt: Prompt) -> Tensor:
         """Return the log-odds that a pixel is line, given the image and every stroke so far.
@@ -214,9 +218,16 @@ class Anchored(Refiner):
         change: Tensor = self.branch(features, torch.cat(shown, dim=1))
         return asked.initial + change
 
-    def _redrawn(self, asked: Asked, belief: Tensor) -> Tensor:
+    def _redrawn(self, features: Features, asked: Asked, belief: Tensor) -> Tensor:
         """Return the answer to a new stroke."""
-        return self._answer(asked, belief, self._margins(asked), self._open(asked))
+        margins = self._margins(asked)
+        # Not in training, whose sessions need not be as good: it takes a second pass.
+        if self.options.lift is not None and not self.training and asked.adds.any():
+            with torch.no_grad():
+                lift = belief - self._belief(features, asked.without_new())
+            is_meant = asked.adds & (asked.change == 0) & (lift > self.options.lift)
+            margins = torch.where(is_meant, margins.clamp(max=0), margins)
+        return self._answer(asked, belief, margins, self._open(asked))
 
     def _answer(self, asked: Asked, belief: Tensor, margins: Tensor, is_open: Tensor) -> Tensor:
         """Return the answer before with what is surely wrong of what is open changed."""

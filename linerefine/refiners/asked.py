@@ -74,6 +74,16 @@ class Asked:
         return (pixels[:, 1] > pixels[:, 0]).long()[:, None, None, None]
 
     @property
+    def adds(self) -> Tensor:
+        """Whether there is a new stroke and it adds, bool of shape (B, 1, 1, 1)."""
+        return (self.stroke == 0) & (self.new.amax(dim=(1, 2, 3), keepdim=True) > 0)
+
+    def without_new(self) -> Asked:
+        """Return the same question before the new stroke was drawn."""
+        is_new = self.new.amax(dim=1, keepdim=True) > 0
+        return Asked(self.initial, self.hints.masked_fill(is_new, 0), self.before)
+
+    @property
     def change(self) -> Tensor:
         """Kind of any change, 0 for adding, 1 for erasing; shape (B, 1, H, W)."""
         return (self.before > 0).long()

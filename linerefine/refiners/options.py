@@ -123,6 +123,12 @@ class AnchoredOptions(Options):
         "and to erase, after an erase stroke to erase. After an erase stroke it never adds. Below "
         "0 it need not quite believe that the pixel is wrong.",
     )
+    lift: float | None = Field(
+        0.5,
+        ge=0,
+        description="An add stroke that raises the belief in a pixel by so much, log-odds, and "
+        "above 0, adds it without a margin. None: margins hold everywhere.",
+    )
     lenient: bool = Field(
         True,
         description="Whether, before the first stroke, a smaller margin is enough to add where, "

@@ -39,7 +39,7 @@ def anchored(**options) -> Anchored:
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         settings = {"network": TINY, "width": 8, "reach": 20, "margins": (1.0, 0.5, 0.0)}
-        settings |= {"lenient": False} | options
+        settings |= {"lenient": False, "lift": None} | options
         refiner = Anchored(AnchoredOptions(**settings), channels=2).eval()
         torch.nn.init.normal_(refiner.branch.head.weight, std=60)
         image, initial = torch.rand(1, 2, EDGE, EDGE), torch.zeros(1, 1, EDGE, EDGE)
@@ -77,6 +77,8 @@ def stroke(row: int, sign: int = 1) -> torch.Tensor:
         {"informed": False},
         {"follow": True},
         {"thin": False},
+        {"lift": 0.5},
+        {"revise": False},
     ],
 )
 def test_it_keeps_the_contract_whatever_is_left_out(options):
@@ -421,6 +423,53 @@ def test_another_network_than_the_segmenter_is_named():
     other = TINY.model_copy(update={"decoder_channels": (24, 8, 8)})
     with pytest.raises(ConfigError, match="begin=random"):
         anchored().begin_from(Segmenter(build_network(other, 2)))
+
+
+def raised(image, initial, sign=1, lift=0.2):
+    """Return the beliefs with a stroke and without it, and the answers with and without lift."""
+    options = {"reach": None, "margins": (5.0, 0.5, 0.0)}
+    refiner, strict = anchored(**options, lift=lift), anchored(**options)
+    prompt = Prompt(initial, stroke(64, sign), initial)
+    with torch.no_grad():
+        features = refiner.encode(image, initial)
+        nothing = Prompt(initial, torch.zeros_like(initial), initial)
+        beliefs = refiner.belief(features, prompt), refiner.belief(features, nothing)
+        return *beliefs, refiner.refine(features, prompt), strict.refine(features, prompt)
+
+
+def test_what_an_add_stroke_makes_likelier_than_not_is_added_without_a_margin(image, initial):
+    belief, without, lifted, strict = raised(image, initial)
+    free = (stroke(64) == 0) & (initial <= 0)
+    is_meant = (belief - without > 0.2) & (belief > 0)
+    assert torch.equal((lifted > 0) & free, ((strict > 0) | is_meant) & free)
+    assert ((lifted > 0) & (strict <= 0)).any()
+    assert ((belief > 0) & (belief < 5.0) & ~is_meant & free).any()  # likely, but not by the stroke
+    assert torch.equal(lifted[initial > 0], strict[initial > 0])
+
+
+def test_an_erase_stroke_lifts_nothing(image, initial):
+    _, _, lifted, strict = raised(image, initial, sign=-1)
+    assert torch.equal(lifted, strict)
+
+
+def test_strokes_that_are_held_lift_nothing_again(image, initial):
+    """Only the new stroke is taken away to see what it says."""
+    held = torch.where(stroke(30) != 0, HELD, initial.clamp(-6, 6))
+    asked = Asked(initial, stroke(30) + stroke(90), held)
+    assert torch.equal(asked.without_new().hints, stroke(30))
+    assert asked.adds.all()
+    assert not Asked(initial, stroke(30), held).adds.any()
+    assert not Asked(initial, stroke(30) + stroke(90, -1), held).adds.any()
+
+
+def test_in_training_margins_hold_everywhere(image, initial):
+    answers = []
+    for lift in (0.2, None):
+        refiner = anchored(reach=None, lift=lift).train()
+        prompt = Prompt(initial, stroke(64), initial)
+        with torch.no_grad():
+            answers.append(refiner(image, prompt))
+    assert torch.equal(*answers)
 
 
 def test_before_the_first_stroke_it_changes_what_it_is_sure_of(image, initial):
