@@ -7,16 +7,16 @@ Each RUN is a run folder of the independent protocol with sessions of ``manual``
 of ``--against``; several are the same run with other seeds, and count as repeats. REGEX keeps the
 images whose names it begins.
 
-What it is worth: the best score; what the refiner makes of the first prediction before the first
-stroke; mean gain with its 95 % interval (bootstrap over images), and by how many points it is above
-that of ``--against``, paired by image; interactions until the manual person's best, means over
-images, the whole budget where it was never reached. How many sessions reached it stands beside
-them, and how many times as many interactions as those of ``--against`` they took in sessions where
-both did, for a mean of such budgets hides which it is.
+What it is worth: mean gain with its 95 % interval (bootstrap over images), and by how many points
+it is above that of ``--against``, paired by image; interactions until the manual person's best,
+means over images, the whole budget where it was never reached. How many sessions reached it stands
+beside them, and how many times as many interactions as those of ``--against`` they took in sessions
+where both did, for a mean of such budgets hides which it is.
 
-What strokes do: regret, all of it shared among the strokes and that of strokes alone, and the share
-of strokes after which an image got worse are means over all strokes of a set, compliance over
-images. In brackets how many times those of ``--against`` they are.
+Scores and harm: the score of what the refiner makes of the first prediction before the first
+stroke, and the best one; regret, all of it shared among the strokes and that of strokes alone, and
+the share of strokes after which an image got worse, means over all strokes of a set; compliance,
+over images. In brackets how many times those of ``--against`` they are.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from linerefine.evaluation.sessions import by_hand, session_summary
 from linerefine.evaluation.statistics import estimate
 from linerefine.tracking.style import COLOURS, finish, in_percent, new_figure, save_png
 
-WORTH = ("best pFM", "revised", "mean gain", "above", "interactions", "arrived", "where both do")
-HARM = ("regret", "by strokes", "compliance", "worse")
+WORTH = ("mean gain, %", "above", "interactions", "arrived", "where both do")
+SCORES = ("revised, %", "best, %", "regret, px", "by strokes", "compliance, %", "worse, %")
 PANELS = 3
 """Most panels beside one another."""
 
@@ -131,10 +131,10 @@ def main() -> None:
     try:
         found = [read(text) for text in wanted.runs]
         worth = [line for each in found for line in rows(each, wanted.against, WORTH)]
-        harm = [line for each in found for line in rows(each, wanted.against, HARM)]
+        scores = [line for each in found for line in rows(each, wanted.against, SCORES)]
     except DataError as error:
         parser.error(str(error))
-    for columns, table in ((WORTH, worth), (HARM, harm)):
+    for columns, table in ((WORTH, worth), (SCORES, scores)):
         print("| |", " | ".join(columns), "|")
         print("| --- |", " | ".join("---" for _ in columns), "|")
         print("\n".join([*table, ""]))
@@ -207,26 +207,24 @@ def rows(found: Found, other: str, columns: tuple[str, ...]) -> list[str]:
     images = found.sessions.image.nunique()
     said = f"{images} images"
     if columns is WORTH:
-        said += f", first prediction {_percent(found.of(found.manual).initial.mean())}"
+        said += f", first prediction {100 * found.of(found.manual).initial.mean():.1f} %"
     lines = [f"| **{found.name}**, {said} |{' |' * len(columns)}"]
-    cells = _worth if columns is WORTH else _harm
+    cells = _worth if columns is WORTH else _scores
     return lines + [f"| `{name}` | {' | '.join(cells(found, name, other))} |" for name in names]
 
 
 def _worth(found: Found, name: str, other: str) -> tuple[str, ...]:
     own = found.of(name)
     needed, there = (found.of(each).interactions_to_best.mean() for each in (name, other))
-    best, reached = _percent(own.refined_best.mean()), f"{own.reached.sum():.0f} of {len(own)}"
+    reached = f"{own.reached.sum():.0f} of {len(own)}"
     interactions = f"{needed:.1f}{_times(needed, there)}"
     if name == found.manual:
-        return (best, "", "", "", interactions, reached, "")
+        return ("", "", interactions, reached, "")
     gains = [found.by_session(each, "mean_gain") for each in (name, other)]
     gain, above = estimate(gains[0]), estimate(gains[0] - gains[1])
     times, both = found.where_both_arrive(name, other)
     return (
-        best,
-        "" if (own.revised == own.initial).all() else _percent(own.revised.mean()),
-        f"{_percent(gain.mean, '+')} ({100 * gain.low:.1f} to {100 * gain.high:.1f})",
+        f"{100 * gain.mean:+.1f} ({100 * gain.low:.1f} to {100 * gain.high:.1f})",
         "" if name == other else f"{100 * above.mean:+.2f} ({_ends(above.low, above.high)})",
         interactions,
         reached,
@@ -234,22 +232,23 @@ def _worth(found: Found, name: str, other: str) -> tuple[str, ...]:
     )
 
 
-def _harm(found: Found, name: str, other: str) -> tuple[str, ...]:
-    cells = []
+def _scores(found: Found, name: str, other: str) -> tuple[str, ...]:
+    own, regrets = found.of(name), []
     for regret in (lambda each: found.per_stroke(each, "regret"), found.regret_of_strokes):
         ours = regret(name)
         times = "" if name == found.manual else _times(ours, regret(other))
-        cells.append(f"{ours:.1f} px{times}")
-    worse = _percent(found.per_stroke(name, "worse_share"))
-    return (*cells, _percent(found.of(name).compliance.mean()), worse)
+        regrets.append(f"{ours:.1f}{times}")
+    return (
+        "" if (own.revised == own.initial).all() else f"{100 * own.revised.mean():.1f}",
+        f"{100 * own.refined_best.mean():.1f}",
+        *regrets,
+        f"{100 * own.compliance.mean():.1f}",
+        f"{100 * found.per_stroke(name, 'worse_share'):.1f}",
+    )
 
 
 def _ends(low: float, high: float) -> str:
     return f"{100 * low:+.2f} to {100 * high:+.2f}"
-
-
-def _percent(value: float, sign: str = "") -> str:
-    return f"{100 * value:{sign}.1f} %"
 
 
 def _times(own: float, other: float) -> str:

@@ -81,18 +81,18 @@ def test_a_row_says_what_was_found_by_hand(run, monkeypatch, capsys):
     found = tables(capsys.readouterr().out)
     assert "**ink**, 1 images, first prediction 50.0 %" in found
     ours, unet, manual = found["`anchored`"], found["`unet`"], found["`manual`"]
-    assert (ours["best pFM"], ours["revised"], unet["revised"]) == ("88.0 %", "60.0 %", "")
+    assert (ours["best, %"], ours["revised, %"], unet["revised, %"]) == ("88.0", "60.0", "")
     # After 1, 2, 3 and 4 strokes, where curves that ended stay.
     gain = np.mean([0.8 / 0.6, 0.88 / 0.7, 1.1, 1.1]) - 1
     other = np.mean([0.7 / 0.6, 0.8 / 0.7, 0.75, 0.75]) - 1
-    assert ours["mean gain"].startswith(f"{100 * gain:+.1f} %")
+    assert ours["mean gain, %"].startswith(f"{100 * gain:+.1f} ")
     assert ours["above"].startswith(f"{100 * (gain - other):+.2f} ")
-    assert unet["above"] == manual["mean gain"] == ""
+    assert unet["above"] == manual["mean gain, %"] == ""
     assert (ours["interactions"], unet["interactions"]) == ("1.0 (0.50 ×)", "2.0 (1.00 ×)")
     assert ours["where both do"] == "0.50 × (1)"
     # (24 + 10 + 20) / 2, and without what came before a stroke, against (30 + 60 + 90) / 3
-    assert (ours["regret"], ours["by strokes"]) == ("27.0 px (0.45 ×)", "15.0 px (0.25 ×)")
-    assert unet["worse"] == "33.3 %"
+    assert (ours["regret, px"], ours["by strokes"]) == ("27.0 (0.45 ×)", "15.0 (0.25 ×)")
+    assert unet["worse, %"] == "33.3"
 
 
 def test_strokes_weigh_alike_whatever_image_they_are_on(run, monkeypatch, capsys):
@@ -100,7 +100,7 @@ def test_strokes_weigh_alike_whatever_image_they_are_on(run, monkeypatch, capsys
     both = tables(capsys.readouterr().out)
     found = both["`unet`"]
     assert both["`anchored`"]["where both do"] == "0.50 × (1)"  # nobody arrives on the crack
-    assert found["worse"] == "50.0 %"  # 1 of 3 and 1 of 1
+    assert found["worse, %"] == "50.0"  # 1 of 3 and 1 of 1
     assert found["interactions"] == "3.0 (1.00 ×)"  # 2, and the whole budget of 4
     assert found["arrived"] == "1 of 2"
 
@@ -117,7 +117,7 @@ def test_the_same_run_with_other_seeds_is_a_repeat(run, tmp_path, monkeypatch, c
     found = tables(capsys.readouterr().out)
     assert (found["`anchored`"]["arrived"], found["`unet`"]["arrived"]) == ("2 of 2", "2 of 2")
     assert found["`anchored`"]["interactions"] == "0.5 (0.25 ×)"  # 1 and 0, against 2 and 2
-    assert found["`anchored`"]["revised"] == "70.0 %"
+    assert found["`anchored`"]["revised, %"] == "70.0"
     config = (run / "config.toml").read_text().replace("budget = 4", "budget = 5")
     (other / "config.toml").write_text(config)
     with pytest.raises(SystemExit):
