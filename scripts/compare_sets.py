@@ -82,10 +82,16 @@ class Found:
         strokes = own.rounds.sum()
         return float((own[column] * own.rounds).sum() / strokes) if strokes else math.nan
 
-    def regret_of_strokes(self, refiner: str) -> float:
-        """Return the mean regret of strokes alone, without what was spoilt before the first."""
-        strokes = self.rounds[(self.rounds.refiner == refiner) & (self.rounds["round"] > 0)]
-        return float(strokes.regret.mean())
+    def regret(self, refiner: str, *, by_strokes: bool) -> float:
+        """Return the regret per stroke, without what was spoilt before the first or with it.
+
+        Over all strokes of all sessions: an image that was spoilt and left alone counts, too.
+        """
+        own = self.rounds[self.rounds.refiner == refiner]
+        is_stroke = own["round"] > 0
+        strokes = int(is_stroke.sum())
+        spoilt = own.regret[is_stroke] if by_strokes else own.regret
+        return float(spoilt.sum() / strokes) if strokes else math.nan
 
     def by_session(self, refiner: str, column: str) -> pd.DataFrame:
         """Return a number of every session, a row per image, a column per repeat."""
@@ -234,10 +240,9 @@ def _worth(found: Found, name: str, other: str) -> tuple[str, ...]:
 
 def _scores(found: Found, name: str, other: str) -> tuple[str, ...]:
     own, regrets = found.of(name), []
-    for regret in (lambda each: found.per_stroke(each, "regret"), found.regret_of_strokes):
-        ours = regret(name)
-        times = "" if name == found.manual else _times(ours, regret(other))
-        regrets.append(f"{ours:.1f}{times}")
+    for by_strokes in (False, True):
+        ours, theirs = (found.regret(each, by_strokes=by_strokes) for each in (name, other))
+        regrets.append(f"{ours:.1f}{'' if name == found.manual else _times(ours, theirs)}")
     return (
         "" if (own.revised == own.initial).all() else f"{100 * own.revised.mean():.1f}",
         f"{100 * own.refined_best.mean():.1f}",

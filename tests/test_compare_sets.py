@@ -105,6 +105,17 @@ def test_strokes_weigh_alike_whatever_image_they_are_on(run, monkeypatch, capsys
     assert found["arrived"] == "1 of 2"
 
 
+def test_an_image_that_was_spoilt_and_left_alone_counts(run, monkeypatch, capsys):
+    rounds = pd.read_parquet(run / "rounds.parquet")
+    is_left = (rounds.refiner == "anchored") & (rounds.image == "crack1") & (rounds["round"] > 0)
+    rounds[~is_left].to_parquet(run / "rounds.parquet")
+    call(monkeypatch, f"both={run}")
+    ours = tables(capsys.readouterr().out)["`anchored`"]
+    # 24 before the first stroke on either image, 10 and 20 by the two strokes on ink.
+    assert ours["regret, px"].startswith("39.0 ")
+    assert ours["by strokes"].startswith("15.0 ")
+
+
 def test_the_same_run_with_other_seeds_is_a_repeat(run, tmp_path, monkeypatch, capsys):
     other = tmp_path / "other seed"
     other.mkdir()

@@ -465,7 +465,7 @@ def test_strokes_that_are_held_lift_nothing_again(image, initial):
 def test_in_training_margins_hold_everywhere(image, initial):
     answers = []
     for lift in (0.2, None):
-        refiner = anchored(reach=None, lift=lift).train()
+        refiner = anchored(reach=None, lift=lift, margins=(50.0, 0.5, 0.0)).train()
         prompt = Prompt(initial, stroke(64), initial)
         with torch.no_grad():
             answers.append(refiner(image, prompt))
