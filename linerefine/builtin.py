@@ -44,6 +44,8 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "beginning": {"options": {"begin": "random"}},
     "rounds": {"training": {"rounds": 1}},
     "every_round": {"training": {"learn": "last"}},
+    "strokes": {"training": {"strokes_per_patch": 1}},
+    "near": {"training": {"near": 0.0}},
     "cross_entropy": {"training": {"loss": "dice_bce"}},
 }
 """What makes the refiner ``anchored``, by what it is without it."""
@@ -54,7 +56,6 @@ OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "measured_margins": {"options": {"precision": (0.7, 0.7)}},
     "operation": {"training": {"operation": "simulator"}},
     "reach": {"options": {"reach": 48}},
-    "strokes": {"training": {"strokes_per_patch": 2}},
 }
 """What could be added to it, and has not been shown to pay."""
 
@@ -93,7 +94,7 @@ def linerefine_refiners() -> Iterator[Entry[Refiner]]:
     summary = "a network that mends its own answer and never sees strokes"
     yield Entry("iternet", summary, _iternet, options.IterNetOptions)
     summary = "keeps its last answer but for what it is sure of, and holds every stroke"
-    session = {"rounds": 3, "learn": "every", "loss": "bce"}
+    session = {"rounds": 3, "learn": "every", "strokes_per_patch": 8, "loss": "bce", "near": 2.0}
     yield Entry("anchored", summary, _anchored, options.AnchoredOptions, training=session)
     yield Entry("manual", "strokes pasted on the first prediction: the baseline", _manual)
 

@@ -101,6 +101,12 @@ class TrainingConfig(Options):
     keep: float = Field(
         0.0, ge=0, description="Weight in a refiner's loss of pixels that were right before."
     )
+    near: float = Field(
+        0.0,
+        ge=0,
+        description="Weight in a refiner's loss of pixels near its strokes, so that it learns to "
+        "go on where a stroke ends.",
+    )
     augmentation: AugmentationConfig = AugmentationConfig()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="'auto': fp16 on CUDA, bf16 on CPUs that have it, else fp32."

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["CLOSE", "HELD", "Asked", "halves"]
+__all__ = ["CLOSE", "HELD", "Asked", "halves", "near"]
 
 HELD = 8.0
 """Logits of a pixel that a stroke has settled, +HELD or -HELD."""
@@ -116,7 +116,7 @@ class Asked:
         new = self.new.amax(dim=1, keepdim=True) > 0
         if reach is None:
             return new.any(dim=3, keepdim=True).any(dim=2, keepdim=True).expand_as(new)
-        return _near(new, reach)
+        return near(new, reach)
 
     def spines(self) -> Tensor:
         """Return the middles of lines that no erase stroke means, bool of shape (B, 1, H, W).
@@ -126,13 +126,36 @@ class Asked:
         """
         smooth = functional.avg_pool2d(self.before.sigmoid(), 2 * RIM + 1, stride=1, padding=RIM)
         middle = _grown(_is_ridge(smooth).to(smooth.dtype)) > 0
-        is_meant = (self.meant[:, 1:] > -HELD) & _near(self.new[:, 1:] > 0, FOLLOWED)
+        is_meant = (self.meant[:, 1:] > -HELD) & near(self.new[:, 1:] > 0, FOLLOWED)
         return (self.before > 0) & middle & ~is_meant
 
 
 def halves(hints: Tensor) -> tuple[Tensor, Tensor]:
     """Return where hints add and where they erase, each 0 or 1."""
     return hints.clamp(min=0), (-hints).clamp(min=0)
+
+
+def near(marked: Tensor, reach: int) -> Tensor:
+    """Return what lies within `reach` pixels of a marked one along both axes.
+
+    Made of squares of CELL pixels, so that it costs nothing; never farther than `reach`.
+
+    Parameters
+    ----------
+    marked : Tensor, shape (B, 1, H, W)
+        What is marked, bool or 0 and 1; H and W are multiples of CELL.
+    reach : int
+        Pixels, two squares or more.
+
+    Returns
+    -------
+    near : Tensor of bool, shape (B, 1, H, W)
+        The marked pixels and those around them.
+    """
+    cells = reach // CELL - 1
+    found = functional.max_pool2d(marked.float(), CELL)
+    found = functional.max_pool2d(found, 2 * cells + 1, stride=1, padding=cells)
+    return functional.interpolate(found, scale_factor=CELL, mode="nearest") > 0
 
 
 @torch.no_grad()
@@ -206,14 +229,3 @@ def _is_ridge(values: Tensor) -> Tensor:
             largest = torch.maximum(largest, wide[..., top : top + height, left : left + width])
         ways += values >= largest
     return ways >= 2
-
-
-def _near(marked: Tensor, reach: int) -> Tensor:
-    """Return what lies within `reach` pixels of a marked one along both axes.
-
-    Made of squares of CELL pixels, so that it costs nothing; never farther than `reach`.
-    """
-    cells = reach // CELL - 1
-    near = functional.max_pool2d(marked.float(), CELL)
-    near = functional.max_pool2d(near, 2 * cells + 1, stride=1, padding=cells)
-    return functional.interpolate(near, scale_factor=CELL, mode="nearest") > 0

@@ -16,6 +16,7 @@ from linerefine.chance import stream
 from linerefine.config import TrainingConfig
 from linerefine.interfaces import Metric, UserSimulator
 from linerefine.models.inference import evaluating
+from linerefine.refiners.asked import near
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.training.data import Batch, ValidationPatches
 from linerefine.training.distributed import ALONE, Group
@@ -30,7 +31,13 @@ from linerefine.training.patches import (
 from linerefine.training.simulation import logit
 from linerefine.training.strokes import Drawer, DrawingPool
 
-__all__ = ["Announce", "RefinerTask", "SegmenterTask", "Task"]
+__all__ = ["NEAR", "Announce", "RefinerTask", "SegmenterTask", "Task"]
+
+NEAR = 32
+"""Pixels from a stroke, along either axis, that count as near it (`TrainingConfig.near`).
+
+Three times the length of a stroke: what a person means lies there.
+"""
 
 
 class Announce(Protocol):
@@ -199,15 +206,21 @@ class RefinerTask(Task):
     def _judged(self, answers: Sequence[Tensor], prompt: Prompt, batch: Batch) -> Tensor:
         """Return the mean loss of all answers to one prompt."""
         losses = [self._pooled(self._loss, answer, batch) for answer in answers]
-        if self._config.keep > 0:
-            before = prompt.initial if prompt.previous is None else prompt.previous
-            was_right = (before > self._cut) == batch.lines.bool()
-            kept = batch._replace(roi=batch.roi.bool() & was_right)
-            undone = [self._pooled(cross_entropy, answer, kept) for answer in answers]
+        for weight, pixels in self._counted_again(prompt, batch):
+            again = batch._replace(roi=batch.roi.bool() & pixels)
             losses = [
-                one + self._config.keep * other for one, other in zip(losses, undone, strict=True)
+                loss + weight * self._pooled(cross_entropy, answer, again)
+                for loss, answer in zip(losses, answers, strict=True)
             ]
         return torch.stack(losses).mean()
+
+    def _counted_again(self, prompt: Prompt, batch: Batch) -> Iterator[tuple[float, Tensor]]:
+        """Yield weights, and the pixels whose mean cross-entropy is added with each."""
+        if self._config.keep > 0:
+            before = prompt.initial if prompt.previous is None else prompt.previous
+            yield self._config.keep, (before > self._cut) == batch.lines.bool()
+        if self._config.near > 0:
+            yield self._config.near, near(prompt.hints != 0, NEAR)
 
     def feed(self, batches: Iterator[Batch], course: Course) -> Generator[Batch, None, None]:
         """Yield the batches on the device, their strokes drawn meanwhile by other processes.

@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from linerefine.config import TrainingConfig
 from linerefine.errors import RunError
@@ -383,6 +384,32 @@ def test_undoing_costs_what_was_right_once_more(task_of, batch, keep):
     )
     expected = dice_loss(call.answer, batch.lines, batch.roi) + keep * entropy
     torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_pixels_near_strokes_count_once_more(task_of, batch, rounds):
+    refiner = seeded(Watched)
+    task = task_of(refiner, near=2.5, loss="dice", rounds=rounds, learn="every")
+    loss = task.loss(batch, 0, 0)
+    losses = []
+    for call in refiner.calls:
+        is_near = torch.from_numpy(
+            np.stack([around(hints[0].numpy() != 0) for hints in call.prompt.hints])
+        )[:, None]
+        assert is_near.any()
+        assert not is_near.all()
+        entropy = torch.nn.functional.binary_cross_entropy_with_logits(
+            call.answer[is_near & batch.roi], batch.lines[is_near & batch.roi].float()
+        )
+        losses.append(dice_loss(call.answer, batch.lines, batch.roi) + 2.5 * entropy)
+    torch.testing.assert_close(loss, torch.stack(losses).mean())
+
+
+def around(marked):
+    """Return the squares of four pixels that lie within seven squares of a marked one."""
+    squares = marked.reshape(marked.shape[0] // 4, 4, marked.shape[1] // 4, 4).any(axis=(1, 3))
+    grown = ndimage.binary_dilation(squares, np.ones((15, 15)))
+    return np.kron(grown, np.ones((4, 4), dtype=bool))
 
 
 def test_every_round_is_learnt_from_and_the_image_encoded_once(task_of, batch):
