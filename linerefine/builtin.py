@@ -38,9 +38,9 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "first_prediction": {"options": {"informed": False}},
     "thinning": {"options": {"thin": False}},
     "margins": {"options": {"margins": (0.0, 0.0, 0.0)}},
-    "lift": {"options": {"lift": None}},
-    "revision": {"options": {"revise": False}},
-    "leniency": {"options": {"lenient": False}},
+    "lift": {"options": {"lift": None}, "weights": "whole"},
+    "revision": {"options": {"revise": False}, "weights": "whole"},
+    "leniency": {"options": {"lenient": False}, "weights": "whole"},
     "beginning": {"options": {"begin": "random"}},
     "rounds": {"training": {"rounds": 1}},
     "every_round": {"training": {"learn": "last"}},
@@ -48,7 +48,10 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "near": {"training": {"near": 0.0}},
     "cross_entropy": {"training": {"loss": "dice_bce"}},
 }
-"""What makes the refiner ``anchored``, by what it is without it."""
+"""What makes the refiner ``anchored``, by what it is without it.
+
+What no training step sees is left out of the network that was trained with everything.
+"""
 
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "following": {"options": {"follow": True}},
