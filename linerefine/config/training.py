@@ -72,6 +72,11 @@ class TrainingConfig(Options):
         description="Learning rate: lowered when the score stops rising (paper), or risen and "
         "fallen over max_epochs, for trainings of few steps.",
     )
+    choose: Literal["best", "last"] = Field(
+        "best",
+        description="Weights of which epoch are kept: that with the best score (paper), or the "
+        "last one, where the learning rate ends and scores on few patches are mostly chance.",
+    )
     plateau_factor: float = Field(0.5, gt=0, le=1, description="Learning rate factor.")
     plateau_patience: int = Field(3, ge=0, description="Epochs before it is applied.")  # 4.1
     validation_passes: int = Field(

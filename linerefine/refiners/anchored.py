@@ -129,13 +129,14 @@ class Anchored(Refiner):
 
     def revise(self, features: Features, initial: Tensor) -> Tensor:
         """Return the first prediction without what it is sure is wrong, shape (B, 1, H, W)."""
-        asked = Asked(initial, torch.zeros_like(initial), initial)
-        belief, margins = self._belief(features, asked), self._margins(asked)
-        if self.options.lenient:
-            least = asked.merit(belief).logit().clamp(min=0) / 2
-            may_add = (asked.change == 0) & margins.isfinite()
-            margins = torch.where(may_add, torch.minimum(margins, least), margins)
-        return self._answer(asked, belief, margins, self._loose(asked))
+        asked = _unasked(initial)
+        return self._revised(asked, self._belief(features, asked))
+
+    def revisions(self, features: Features, initial: Tensor) -> list[Tensor]:
+        """Return what the network believes before there are strokes, and what comes of it."""
+        asked = _unasked(initial)
+        belief = self._belief(features, asked)
+        return [belief, self._revised(asked, belief.detach())]
 
     def refine(self, features: Features, prompt: Prompt) -> Tensor:
         """Return refined logits, shape (B, 1, H, W)."""
@@ -218,6 +219,15 @@ class Anchored(Refiner):
         change: Tensor = self.branch(features, torch.cat(shown, dim=1))
         return asked.initial + change
 
+    def _revised(self, asked: Asked, belief: Tensor) -> Tensor:
+        """Return what it makes of the first prediction."""
+        margins = self._margins(asked)
+        if self.options.lenient:
+            least = asked.merit(belief).logit().clamp(min=0) / 2
+            may_add = (asked.change == 0) & margins.isfinite()
+            margins = torch.where(may_add, torch.minimum(margins, least), margins)
+        return self._answer(asked, belief, margins, self._loose(asked))
+
     def _redrawn(self, features: Features, asked: Asked, belief: Tensor) -> Tensor:
         """Return the answer to a new stroke."""
         margins = self._margins(asked)
@@ -254,6 +264,11 @@ class Anchored(Refiner):
         if not self.options.thin:
             return torch.ones_like(asked.before, dtype=torch.bool)
         return ~asked.spines()
+
+
+def _unasked(initial: Tensor) -> Asked:
+    """Return what is asked before there is a stroke."""
+    return Asked(initial, torch.zeros_like(initial), initial)
 
 
 def _with_one_more(learnt: Tensor, own: Tensor) -> Tensor:

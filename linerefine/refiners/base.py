@@ -136,6 +136,23 @@ class Refiner(nn.Module, ABC):
         """
         return [self.refine(features, prompt)]
 
+    def revisions(self, features: Any, initial: Tensor) -> list[Tensor]:
+        """Return what training judges where `revises` says so; by default what `revise` returns.
+
+        Parameters
+        ----------
+        features : object
+            What `encode` returned for the same place and batch.
+        initial : Tensor, shape (B, 1, H, W)
+            Logits of the first prediction.
+
+        Returns
+        -------
+        answers : list of Tensor, each of shape (B, 1, H, W)
+            Logits; the last are what `revise` returns.
+        """
+        return [self.revise(features, initial)]
+
     def begin_from(self, segmenter: Segmenter) -> None:
         """Take over what the first-prediction network has learnt; called once, before training.
 

@@ -35,7 +35,14 @@ __all__ = [
 
 FORMAT = "linerefine checkpoint 1"
 
-_BEFORE = {"rounds": 1, "keep": 0.0, "near": 0.0, "learn": "last", "operation": "chance"}
+_BEFORE = {
+    "rounds": 1,
+    "keep": 0.0,
+    "near": 0.0,
+    "learn": "last",
+    "operation": "chance",
+    "choose": "best",
+}
 """What trainings did before there was a setting for it."""
 
 

@@ -175,6 +175,8 @@ class RefinerTask(Task):
             even=config.operation == "chance",
         )
         self._cut = float(np.float32(logit(threshold)))
+        # As in a session, before the first stroke there may be a look at the whole patch.
+        self._begin = 0 if refiner.revises else 1
         self._device = device
         self._seed = seed
         self._prompts: dict[tuple[int, int], Prompt] = {}
@@ -188,20 +190,27 @@ class RefinerTask(Task):
             prompt = self._first_prompt(batch, epoch, step)
         if self._config.learn == "every":
             return self._loss_of_every_round(prompt, batch, epoch, step)
-        prompt = self._advanced(prompt, batch, epoch, step)
-        answers = self._refiner.answers(self._refiner.encode(batch.image, prompt.initial), prompt)
-        return self._judged(answers, prompt, batch)
+        last = self._rounds(epoch, step)
+        prompt = self._advanced(prompt, batch, epoch, step, last)
+        features = self._refiner.encode(batch.image, prompt.initial)
+        return self._judged(self._answers(features, prompt, last), prompt, batch)
 
     def _loss_of_every_round(self, prompt: Prompt, batch: Batch, epoch: int, step: int) -> Tensor:
         """Return the mean loss of all rounds of a step; what the image says is computed once."""
         features = self._refiner.encode(batch.image, prompt.initial)
-        answers = self._refiner.answers(features, prompt)
+        answers = self._answers(features, prompt, self._begin)
         losses = [self._judged(answers, prompt, batch)]
-        for number in range(2, self._config.rounds + 1):
+        for number in range(self._begin + 1, self._config.rounds + 1):
             prompt = self._next(prompt, answers[-1].detach().float(), batch, epoch, step, number)
-            answers = self._refiner.answers(features, prompt)
+            answers = self._answers(features, prompt, number)
             losses.append(self._judged(answers, prompt, batch))
         return torch.stack(losses).mean()
+
+    def _answers(self, features: object, prompt: Prompt, number: int) -> list[Tensor]:
+        """Return what is judged of round `number`; in round 0 there are no strokes yet."""
+        if number == 0:
+            return self._refiner.revisions(features, prompt.initial)
+        return self._refiner.answers(features, prompt)
 
     def _judged(self, answers: Sequence[Tensor], prompt: Prompt, batch: Batch) -> Tensor:
         """Return the mean loss of all answers to one prompt."""
@@ -237,6 +246,9 @@ class RefinerTask(Task):
         self._pool = pool = DrawingPool(self._drawer, course.workers)
         waiting: deque[Ahead] = deque()
         try:
+            if self._begin == 0:  # its first strokes depend on what it has learnt
+                yield from super().feed(batches, course)
+                return
             for batch, place in zip(batches, course.places(), strict=False):
                 moved = batch.to(course.device)
                 with course.autocast():
@@ -263,27 +275,32 @@ class RefinerTask(Task):
         return initial
 
     def _first_prompt(self, batch: Batch, epoch: int, step: int) -> Prompt:
-        """Return the prompt of the first round: strokes on the first prediction."""
+        """Return the prompt of the first round: strokes on the first prediction, or none yet."""
         initial = self._first(batch.image)
+        if self._begin == 0:
+            shape = (len(initial), *initial.shape[-2:])
+            return self._prompt(initial, np.zeros(shape, dtype=np.int8))
         hints = self._drawer.batch(
             self._mask(initial), *batch_masks(batch), epoch, step, batch.first
         )
         return self._prompt(initial, hints)
 
-    def _advanced(self, prompt: Prompt, batch: Batch, epoch: int, step: int) -> Prompt:
+    def _advanced(self, prompt: Prompt, batch: Batch, epoch: int, step: int, last: int) -> Prompt:
         """Return the prompt of the last round of a step, from that of the first.
 
         The rounds between are a session: the refiner answers as it does in use,
         in evaluation mode, and nothing that it answers here is learnt from.
         """
-        rounds = self._rounds(epoch, step)
-        if rounds == 1:
+        if last == self._begin:
             return prompt
         with evaluating(self._refiner), torch.no_grad():
             features = self._refiner.encode(batch.image, prompt.initial)
-            for number in range(2, rounds + 1):
-                answer = self._refiner.refine(features, prompt).float()
-                prompt = self._next(prompt, answer, batch, epoch, step, number)
+            for number in range(self._begin, last):
+                if number == 0:
+                    answer = self._refiner.revise(features, prompt.initial)
+                else:
+                    answer = self._refiner.refine(features, prompt)
+                prompt = self._next(prompt, answer.float(), batch, epoch, step, number + 1)
         # Older versions of torch use again, with gradients, what autocast has cast without.
         torch.clear_autocast_cache()
         return prompt
@@ -304,9 +321,9 @@ class RefinerTask(Task):
         return self._prompt(prompt.initial, hints, previous=answer)
 
     def _rounds(self, epoch: int, step: int) -> int:
-        """Return how many rounds a step has: the same number in every process."""
-        most = self._config.rounds
-        return int(stream(self._seed, "rounds", epoch, step).integers(1, most + 1))
+        """Return the number of a step's last round: the same in every process."""
+        drawn = stream(self._seed, "rounds", epoch, step)
+        return int(drawn.integers(self._begin, self._config.rounds + 1))
 
     def _prompt(
         self, initial: Tensor, hints: NDArray[np.int8], previous: Tensor | None = None

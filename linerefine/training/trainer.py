@@ -201,11 +201,11 @@ class Trainer:
         return value
 
     def _close_epoch(self, scores: dict[str, float]) -> bool:
-        """Enter the epoch into the history, step the schedules; say whether it is the best."""
+        """Enter the epoch into the history, step the schedules; say whether it is to be kept."""
         state = self.state
         score = scores[self.task.monitor] * self.task.sign
         best = state.best_score * self.task.sign
-        is_best = math.isnan(best) or score > best
+        is_best = self.config.choose == "last" or math.isnan(best) or score > best
         state.epoch += 1
         state.history.append(
             {
