@@ -462,6 +462,16 @@ class Hasty(Answering):
         return self.revision(self, initial)
 
 
+class Twofold(Hasty):
+    """Shows training something else than a session."""
+
+    def revisions(self, features, initial):
+        return [] if self.revision is None else [self.revise(features, initial) + 1]
+
+    def revise(self, features, initial):
+        return 2 * initial
+
+
 def spoil(refiner, features, prompt):
     return prompt.initial.add_(1)
 
@@ -487,6 +497,8 @@ BROKEN_REFINERS = {
     "Hasty.revise returned torch.float32 or values": Hasty(lambda r, i: i / 0),
     "Hasty.revise answers differently": Hasty(lambda r, i: i + r.looks),
     "Hasty.revise alone and in a batch": Hasty(lambda r, i: i - i.mean()),
+    "Twofold.revisions returned none": Twofold(None),
+    "Twofold.revise and the last of Twofold.revisions": Twofold(lambda r, i: i),
     "no gradient reaches them": Trainable(lambda r, f, p: (r.weight * p.initial).detach()),
 }
 

@@ -124,6 +124,11 @@ def _check_revision(refiner: Refiner, drawn: _Input, who: str, tolerance: float)
         f"{who}.revise answers differently the second time; it must not change `features`, nor "
         f"draw at random, in evaluation mode.",
     )
+    judged = refiner.revisions(features, initial)
+    demand(judged, f"{who}.revisions returned none; expected at least that of `revise`.")
+    for each in judged:
+        _check_form(each, drawn, who, "revisions")
+    _check_close(judged[-1], answer, tolerance, f"{who}.revise and the last of {who}.revisions")
     for index in range(_BATCH):
         one = drawn.alone(index)
         single = refiner.revise(refiner.encode(one.image, one.prompt.initial), one.prompt.initial)

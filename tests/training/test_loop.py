@@ -243,7 +243,10 @@ def test_a_trained_segmenter_is_a_file_that_suffices(segment, new_segmenter, set
         torch.testing.assert_close(loaded(image), segmenter(image), rtol=0, atol=1e-5)
 
 
-def test_the_best_weights_win_not_the_last(segment, new_segmenter, overlap, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("choose", "kept", "score"), [("best", 2, 0.9), ("last", 3, 0.7)])
+def test_the_best_weights_win_unless_the_last_are_chosen(
+    segment, new_segmenter, tmp_path, monkeypatch, choose, kept, score
+):
     seen = []
 
     def validate(task, announce):
@@ -252,10 +255,13 @@ def test_the_best_weights_win_not_the_last(segment, new_segmenter, overlap, tmp_
 
     monkeypatch.setattr(SegmenterTask, "validate", validate)
     segmenter = new_segmenter()
-    result = segment(segmenter, tmp_path, max_epochs=3)
-    assert (result.best_epoch, result.best_score) == (2, 0.9)
-    assert same_weights(weights(segmenter), seen[1])
-    assert not same_weights(weights(segmenter), seen[2])
+    result = segment(segmenter, tmp_path, max_epochs=3, choose=choose)
+    assert (result.best_epoch, result.best_score) == (kept, score)
+    for epoch, each in enumerate(seen, start=1):
+        assert same_weights(weights(segmenter), each) == (epoch == kept)
+    again = new_segmenter()
+    segment(again, tmp_path, max_epochs=3, choose=choose)
+    assert same_weights(weights(again), seen[kept - 1])
 
 
 @pytest.mark.parametrize(

@@ -222,10 +222,11 @@ def test_what_is_drawn_depends_on_seed_and_place_alone(task_of, batch):
     assert not torch.equal(last(step).hints, last(again).hints)
 
 
-def test_processes_draw_the_strokes_of_later_rounds_too(task_of, sets):
+@pytest.mark.parametrize("make", ["Watched", "Looking"])
+def test_processes_draw_the_strokes_of_later_rounds_too(task_of, sets, make):
     prompts = []
     for workers in (0, 2):
-        refiner = seeded(Watched).train()
+        refiner = seeded(globals()[make]).train()
         task = task_of(refiner, rounds=3)
         course = Course(
             0, 0, 4, CPU, lambda: torch.autocast("cpu", torch.bfloat16, enabled=False), workers
@@ -262,6 +263,60 @@ def test_any_number_of_workers_trains_the_same_weights(sets, brief, overlap, tmp
         ends.append(refiner.state_dict())
     for end in ends[1:]:
         assert all(torch.equal(ends[0][name], value) for name, value in end.items())
+
+
+# ---------------------------------------------------------------- a look before the first stroke
+
+
+class Looking(Watched):
+    """Looks at the whole patch first, and says in two steps what it makes of it."""
+
+    revises = True
+
+    def revise(self, features, initial):
+        return self.refine(features, Prompt(initial, torch.zeros_like(initial), initial)) + 0.1
+
+    def revisions(self, features, initial):
+        answer = self.revise(features, initial)
+        return [answer - 1, answer]
+
+
+def test_a_step_begins_with_the_look_and_strokes_correct_what_it_said(task_of, batch):
+    refiner, encoded = seeded(Looking), []
+    refiner.encode = lambda image, initial: encoded.append(initial) or image
+    loss = task_of(refiner, loss="dice", rounds=2, learn="every").loss(batch, 0, 0)
+    look, first, second = refiner.calls
+    assert len(encoded) == 1
+    assert not look.prompt.hints.any()
+    assert torch.equal(first.prompt.previous, look.answer.detach() + 0.1)
+    assert torch.equal(first.prompt.initial, look.prompt.initial)
+    assert torch.equal(second.prompt.previous, first.answer.detach())
+    shown = (look.answer.detach() + 0.1)[:, 0].numpy() > 0
+    lines = batch.lines[:, 0].numpy()
+    for at, stroke in enumerate(first.prompt.hints[:, 0].numpy()):
+        assert ((shown[at] != lines[at]) & (stroke != 0)).any()
+    of_look = [dice_loss(look.answer + add, batch.lines, batch.roi) for add in (-0.9, 0.1)]
+    of_rounds = [dice_loss(call.answer, batch.lines, batch.roi) for call in (first, second)]
+    expected = torch.stack([torch.stack(of_look).mean(), *of_rounds]).mean()
+    torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_the_look_may_be_all_that_a_step_learns_from(task_of, batch, last):
+    refiner = seeded(Looking).train()
+    task = task_of(refiner, loss="dice", rounds=2)
+    step = step_with(task, last)
+    loss = task.loss(batch, 0, step)
+    assert len(refiner.calls) == last + 1
+    assert [call.learns for call in refiner.calls] == [False] * last + [True]
+    assert not refiner.calls[0].prompt.hints.any()
+    assert all(call.prompt.hints.any() for call in refiner.calls[1:])
+    answer = refiner.calls[-1].answer
+    if last == 0:
+        expected = sum(dice_loss(answer + add, batch.lines, batch.roi) for add in (-0.9, 0.1)) / 2
+    else:
+        expected = dice_loss(answer, batch.lines, batch.roi)
+    torch.testing.assert_close(loss, expected)
 
 
 # ---------------------------------------------------------------- deep supervision
