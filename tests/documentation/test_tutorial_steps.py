@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,6 +76,15 @@ def test_a_failure_that_is_announced_is_none_and_must_happen(shop):
         shop.follow(shop.read("page"))
 
 
+@pytest.fixture
+def hearing() -> Iterator[None]:
+    """Hear Ctrl-C, which tests that run in a shell's background do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hearing")
 def test_a_server_is_ended_once_it_said_so(shop):
     serve = "import time\ntry:\n  print('ready on', PORT, flush=True); time.sleep(60)"
     serve += "\nexcept KeyboardInterrupt:\n  print('ended')"
