@@ -109,8 +109,8 @@ class TrainingConfig(Options):
     near: float = Field(
         0.0,
         ge=0,
-        description="Weight in a refiner's loss of pixels near its strokes, so that it learns to "
-        "go on where a stroke ends.",
+        description="Weight in a refiner's loss of what lies within 32 pixels of its strokes, so "
+        "that it learns to go on where a stroke ends.",
     )
     augmentation: AugmentationConfig = AugmentationConfig()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(

@@ -59,7 +59,8 @@ def _whole_run(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[st
     for network in result.summary["training"]:
         fit = fit_result(bench, network)
         if fit is not None:
-            yield f"training-{network}", figures.training_curve(fit["history"], title=network)
+            figure = figures.training_curve(fit["history"], kept=fit["best_epoch"], title=network)
+            yield f"training-{network}", figure
 
 
 def _curves(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[str, Figure]]:

@@ -160,7 +160,7 @@ def training_view(outcome: Outcome) -> Section:
             continue
         names = ("best_epoch", "epochs", "steps", "best_score", "seconds")
         rows.append({"network": network, **{name: fit[name] for name in names}})
-        figure = training_curve(fit["history"], title=network)
+        figure = training_curve(fit["history"], kept=fit["best_epoch"], title=network)
         picture = _saved(outcome, figure, f"training-{network}")
         pictures.append(Picture(picture, f"Training of {network}: loss and validation scores."))
     table = Table(

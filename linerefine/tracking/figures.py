@@ -175,7 +175,7 @@ def width_histogram(
     return figure
 
 
-def training_curve(history: Sequence[Mapping[str, float]], *, title: str = "") -> Figure:
+def training_curve(history: Sequence[Mapping[str, float]], *, kept: int, title: str = "") -> Figure:
     """Draw a training: the loss, and what was measured on the validation patches.
 
     Parameters
@@ -183,14 +183,14 @@ def training_curve(history: Sequence[Mapping[str, float]], *, title: str = "") -
     history : sequence of mapping of str to float
         An entry per epoch: ``epoch``, losses (names that end in ``loss``), and
         scores (names that begin with ``val/``), in [0, 1].
+    kept : int
+        The epoch whose weights were kept, which is marked; 0: none.
     title : str
         Name of the network.
 
     Returns
     -------
     figure : Figure
-        The epoch that was kept, the one with the highest relative gain or
-        else first score, is marked.
     """
     table = pd.DataFrame([dict(entry) for entry in history])
     epochs = table.get("epoch", pd.Series(np.arange(1, len(table) + 1)))
@@ -203,7 +203,6 @@ def training_curve(history: Sequence[Mapping[str, float]], *, title: str = "") -
         "relative gain on validation patches": gains,
     }
     drawn = {ylabel: names for ylabel, names in parts.items() if names}
-    best = _best_epoch(table, epochs, [*gains, *scores])
     figure = new_figure(0.6 + 3.8 * max(len(drawn), 1), 3.5)
     for axes, (ylabel, names) in zip(
         figure.subplots(1, max(len(drawn), 1), squeeze=False)[0], drawn.items(), strict=False
@@ -212,9 +211,9 @@ def training_curve(history: Sequence[Mapping[str, float]], *, title: str = "") -
             words = name.removeprefix("val/").replace("/", " ").replace("_", " ")
             dot = "o" if len(table) < 3 else ""
             axes.plot(epochs, table[name], color=colour, marker=dot, label=words)
-        if best is not None:
+        if kept:
             axes.axvline(
-                best, color=GREY, linestyle=":", linewidth=1.2, label=f"kept: epoch {best}"
+                kept, color=GREY, linestyle=":", linewidth=1.2, label=f"kept: epoch {kept}"
             )
         if ylabel != "loss":
             axes.yaxis.set_major_formatter(in_percent())
@@ -311,14 +310,6 @@ def _mark_crossing(axes: Axes, marks: NDArray[np.float64]) -> None:
         va="top",
         bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
     )
-
-
-def _best_epoch(table: pd.DataFrame, epochs: pd.Series, scores: Sequence[str]) -> int | None:
-    """Return the epoch with the highest of the first score."""
-    values = table[scores[0]].to_numpy(dtype=float) if scores else np.array([])
-    if np.isnan(values).all():
-        return None
-    return int(epochs.iloc[int(np.nanargmax(values))])
 
 
 def _repeats(rounds: pd.DataFrame) -> str:

@@ -56,7 +56,7 @@ class FitResult:
         One entry per epoch: ``epoch`` (from 1), ``train/loss``, ``val/...``,
         ``learning_rate``, ``seconds``.
     best_epoch : int
-        From 1; 0 if nothing was trained.
+        Whose weights are kept, from 1; 0 if nothing was trained.
     best_score : float
         What training watched, at that epoch; nan if never defined.
     epochs, steps : int

@@ -237,7 +237,8 @@ class RefinerTask(Task):
         Strokes depend on the first prediction, which is frozen, not on what
         the refiner has learnt: those of the next two batches are on their way
         while the network is busy with one. Strokes of later rounds cannot be
-        drawn ahead; the same processes draw them while `loss` waits.
+        drawn ahead; the same processes draw them while `loss` waits. Nor can
+        those of the first where the refiner looks at the patch before them.
         """
         self._prompts.clear()
         if course.workers == 0:

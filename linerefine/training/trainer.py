@@ -201,11 +201,12 @@ class Trainer:
         return value
 
     def _close_epoch(self, scores: dict[str, float]) -> bool:
-        """Enter the epoch into the history, step the schedules; say whether it is to be kept."""
+        """Enter the epoch into the history, step the schedules; say whether it is the best."""
         state = self.state
         score = scores[self.task.monitor] * self.task.sign
-        best = state.best_score * self.task.sign
-        is_best = self.config.choose == "last" or math.isnan(best) or score > best
+        earlier = [entry[self.task.monitor] * self.task.sign for entry in state.history]
+        known = [each for each in earlier if not math.isnan(each)]
+        is_best = not known or score > max(known)
         state.epoch += 1
         state.history.append(
             {
@@ -216,7 +217,7 @@ class Trainer:
                 "seconds": state.epoch_seconds,
             }
         )
-        if is_best:
+        if is_best or self.config.choose == "last":
             state.best_epoch, state.best_score = state.epoch, float(scores[self.task.monitor])
             state.best = weights_of(self.module)
         self.stopping.update(score)

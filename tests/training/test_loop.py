@@ -255,7 +255,10 @@ def test_the_best_weights_win_unless_the_last_are_chosen(
 
     monkeypatch.setattr(SegmenterTask, "validate", validate)
     segmenter = new_segmenter()
-    result = segment(segmenter, tmp_path, max_epochs=3, choose=choose)
+    events = []
+    result = segment(segmenter, tmp_path, observers=[events.append], max_epochs=3, choose=choose)
+    marked = [event.is_best for event in events if isinstance(event, EpochFinished)]
+    assert marked == [True, True, False]
     assert (result.best_epoch, result.best_score) == (kept, score)
     for epoch, each in enumerate(seen, start=1):
         assert same_weights(weights(segmenter), each) == (epoch == kept)

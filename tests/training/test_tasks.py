@@ -65,6 +65,19 @@ class Watched(Refiner):
         return answer
 
 
+class Looking(Watched):
+    """Looks at the whole patch first, and says in two steps what it makes of it."""
+
+    revises = True
+
+    def revise(self, features, initial):
+        return self.refine(features, Prompt(initial, torch.zeros_like(initial), initial)) + 0.1
+
+    def revisions(self, features, initial):
+        answer = self.revise(features, initial)
+        return [answer - 1, answer]
+
+
 class Blurred(torch.nn.Module):
     """A first prediction with mistakes of both kinds."""
 
@@ -222,11 +235,11 @@ def test_what_is_drawn_depends_on_seed_and_place_alone(task_of, batch):
     assert not torch.equal(last(step).hints, last(again).hints)
 
 
-@pytest.mark.parametrize("make", ["Watched", "Looking"])
+@pytest.mark.parametrize("make", [Watched, Looking])
 def test_processes_draw_the_strokes_of_later_rounds_too(task_of, sets, make):
     prompts = []
     for workers in (0, 2):
-        refiner = seeded(globals()[make]).train()
+        refiner = seeded(make).train()
         task = task_of(refiner, rounds=3)
         course = Course(
             0, 0, 4, CPU, lambda: torch.autocast("cpu", torch.bfloat16, enabled=False), workers
@@ -266,19 +279,6 @@ def test_any_number_of_workers_trains_the_same_weights(sets, brief, overlap, tmp
 
 
 # ---------------------------------------------------------------- a look before the first stroke
-
-
-class Looking(Watched):
-    """Looks at the whole patch first, and says in two steps what it makes of it."""
-
-    revises = True
-
-    def revise(self, features, initial):
-        return self.refine(features, Prompt(initial, torch.zeros_like(initial), initial)) + 0.1
-
-    def revisions(self, features, initial):
-        answer = self.revise(features, initial)
-        return [answer - 1, answer]
 
 
 def test_a_step_begins_with_the_look_and_strokes_correct_what_it_said(task_of, batch):
