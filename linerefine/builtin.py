@@ -39,8 +39,9 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "thinning": {"options": {"thin": False}},
     "margins": {"options": {"margins": (0.0, 0.0, 0.0)}},
     "lift": {"options": {"lift": None}, "weights": "whole"},
+    "middle": {"options": {"middle": None}, "weights": "whole"},
+    "leniency": {"options": {"lenient": False}, "weights": "whole"},
     "revision": {"options": {"revise": False}},
-    "leniency": {"options": {"lenient": False}},
     "beginning": {"options": {"begin": "random"}},
     "rounds": {"training": {"rounds": 1}},
     "every_round": {"training": {"learn": "last"}},
@@ -50,15 +51,15 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
 }
 """What makes the refiner ``anchored``, by what it is without it.
 
-What no training step sees is left out of the network that was trained with everything.
+What only decides how much of a belief is shown is left out of the network that
+was trained with everything: so a row says what it is worth, not what luck one
+more training had.
 """
 
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
-    "following": {"options": {"follow": True}},
     "keep": {"training": {"keep": 1.0}},
-    "measured_margins": {"options": {"precision": (0.7, 0.7)}},
-    "operation": {"training": {"operation": "simulator"}},
-    "reach": {"options": {"reach": 48}},
+    "lifted_width": {"options": {"lifted": "width"}, "weights": "whole"},
+    "reach": {"options": {"reach": 48}, "weights": "whole"},
 }
 """What could be added to it, and has not been shown to pay."""
 

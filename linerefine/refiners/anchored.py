@@ -11,7 +11,7 @@ from torch import Tensor
 from linerefine.config import NetworkConfig
 from linerefine.errors import ConfigError
 from linerefine.models.segmenter import Segmenter, build_network
-from linerefine.refiners.asked import CLOSE, HELD, Asked, halves
+from linerefine.refiners.asked import CLOSE, HELD, Asked, halves, middles
 from linerefine.refiners.base import Prompt, Refiner, Trial
 from linerefine.refiners.branches import FINE, Features, ImagePyramid, PromptBranch
 from linerefine.refiners.options import AnchoredOptions
@@ -58,14 +58,19 @@ class Anchored(Refiner):
     the middle of a line a pixel goes only where an erase stroke means that
     line: elsewhere a line becomes thinner, and is never cut.
 
+    The middle of a line, where the belief has a ridge, is a pixel or two wide:
+    adding it spoils little where there is no line, and joins much where there
+    is one. So rules that add more freely add middles.
+
     What an add stroke says is the difference between the belief with it and
-    without it: where it raises the belief by ``options.lift`` and above 0, the
-    line goes on, and no margin is asked for.
+    without it: where it raises the belief in a middle by ``options.lift`` and
+    above 0, the line goes on, and no margin is asked for.
 
     Before there is a stroke it looks at the whole image once (`revise`), by the
     rules for add strokes, so that nobody has to draw in every corner to have
-    its opinion there. Where by its own belief the first prediction is poor, a
-    smaller margin is enough to add (``options.lenient``).
+    its opinion there. It then asks for less to add a middle
+    (``options.middle``), and, where by its own belief the first prediction is
+    poor, to add anything (``options.lenient``).
 
     `encode` runs the image branch, a whole encoder-decoder over image and
     first prediction; `refine` the prompt branch alone, most of which works at
@@ -222,10 +227,13 @@ class Anchored(Refiner):
     def _revised(self, asked: Asked, belief: Tensor) -> Tensor:
         """Return what it makes of the first prediction."""
         margins = self._margins(asked)
+        may_add = (asked.change == 0) & margins.isfinite()
         if self.options.lenient:
             least = asked.merit(belief).logit().clamp(min=0) / 2
-            may_add = (asked.change == 0) & margins.isfinite()
             margins = torch.where(may_add, torch.minimum(margins, least), margins)
+        if self.options.middle is not None:
+            is_middle = may_add & middles(belief)
+            margins = torch.where(is_middle, margins.clamp(max=self.options.middle), margins)
         return self._answer(asked, belief, margins, self._loose(asked))
 
     def _redrawn(self, features: Features, asked: Asked, belief: Tensor) -> Tensor:
@@ -236,6 +244,8 @@ class Anchored(Refiner):
             with torch.no_grad():
                 lift = belief - self._belief(features, asked.without_new())
             is_meant = asked.adds & (asked.change == 0) & (lift > self.options.lift)
+            if self.options.lifted == "middle":
+                is_meant &= middles(belief)
             margins = torch.where(is_meant, margins.clamp(max=0), margins)
         return self._answer(asked, belief, margins, self._open(asked))
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["CLOSE", "HELD", "Asked", "halves", "near"]
+__all__ = ["CLOSE", "HELD", "Asked", "halves", "middles", "near"]
 
 HELD = 8.0
 """Logits of a pixel that a stroke has settled, +HELD or -HELD."""
@@ -133,6 +133,24 @@ class Asked:
 def halves(hints: Tensor) -> tuple[Tensor, Tensor]:
     """Return where hints add and where they erase, each 0 or 1."""
     return hints.clamp(min=0), (-hints).clamp(min=0)
+
+
+def middles(belief: Tensor) -> Tensor:
+    """Return where a belief has a ridge: the middle of what may be a line, a pixel or two wide.
+
+    Parameters
+    ----------
+    belief : Tensor, shape (B, 1, H, W)
+        Log-odds that a pixel is line.
+
+    Returns
+    -------
+    middles : Tensor of bool, shape (B, 1, H, W)
+        However unlikely a line is there; that is for a margin to say.
+    """
+    # Single pixels of noise make no line.
+    sure = belief.clamp(-HELD, HELD)
+    return _is_ridge(functional.avg_pool2d(sure, 3, stride=1, padding=1, count_include_pad=False))
 
 
 def near(marked: Tensor, reach: int) -> Tensor:

@@ -126,8 +126,18 @@ class AnchoredOptions(Options):
     lift: float | None = Field(
         0.5,
         ge=0,
-        description="An add stroke that raises the belief in a pixel by so much, log-odds, and "
-        "above 0, adds it without a margin. None: margins hold everywhere.",
+        description="An add stroke that raises the belief in the middle of a line by so much, "
+        "log-odds, and above 0, adds it without a margin. None: margins hold everywhere.",
+    )
+    lifted: Literal["middle", "width"] = Field(
+        "middle",
+        description="What lift adds: the middle of a line, or its whole width, which takes fewer "
+        "strokes and spoils more.",
+    )
+    middle: _Margin | None = Field(
+        -0.5,
+        description="How sure it must be to add the middle of a line before the first stroke, "
+        "log-odds. None: as sure as beside it.",
     )
     lenient: bool = Field(
         True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import uniform_filter
 from skimage.morphology import reconstruction
 from torch.nn import functional
 
@@ -25,6 +27,7 @@ from linerefine.refiners.asked import (
     STEPS,
     Asked,
     _meant,
+    middles,
 )
 from linerefine.refiners.base import Prompt, Trial
 from linerefine.refiners.options import AnchoredOptions
@@ -39,7 +42,7 @@ def anchored(**options) -> Anchored:
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         settings = {"network": TINY, "width": 8, "reach": 20, "margins": (1.0, 0.5, 0.0)}
-        settings |= {"lenient": False, "lift": None} | options
+        settings |= {"lenient": False, "lift": None, "middle": None} | options
         refiner = Anchored(AnchoredOptions(**settings), channels=2).eval()
         torch.nn.init.normal_(refiner.branch.head.weight, std=60)
         image, initial = torch.rand(1, 2, EDGE, EDGE), torch.zeros(1, 1, EDGE, EDGE)
@@ -179,7 +182,7 @@ def test_leniency_ends_with_the_first_stroke(image, initial):
 
 
 def test_what_was_never_right_in_validation_is_not_added_even_by_a_lenient_one(image, initial):
-    refiner = anchored(lenient=True, precision=(0.8, 0.8))
+    refiner = anchored(lenient=True, middle=-1.0, precision=(0.8, 0.8))
     refiner.margins[0, 0] = math.inf
     with torch.no_grad():
         revised = refiner.revise(refiner.encode(image, initial), initial)
@@ -425,10 +428,10 @@ def test_another_network_than_the_segmenter_is_named():
         anchored().begin_from(Segmenter(build_network(other, 2)))
 
 
-def raised(image, initial, sign=1, lift=0.2):
+def raised(image, initial, sign=1, **given):
     """Return the beliefs with a stroke and without it, and the answers with and without lift."""
     options = {"reach": None, "margins": (5.0, 0.5, 0.0)}
-    refiner, strict = anchored(**options, lift=lift), anchored(**options)
+    refiner, strict = anchored(**options, lift=0.05, **given), anchored(**options)
     prompt = Prompt(initial, stroke(64, sign), initial)
     with torch.no_grad():
         features = refiner.encode(image, initial)
@@ -437,19 +440,67 @@ def raised(image, initial, sign=1, lift=0.2):
         return *beliefs, refiner.refine(features, prompt), strict.refine(features, prompt)
 
 
-def test_what_an_add_stroke_makes_likelier_than_not_is_added_without_a_margin(image, initial):
-    belief, without, lifted, strict = raised(image, initial)
+@pytest.mark.parametrize("lifted", ["middle", "width"])
+def test_what_an_add_stroke_makes_likelier_than_not_is_added_without_a_margin(
+    image, initial, lifted
+):
+    belief, without, answer, strict = raised(image, initial, lifted=lifted)
     free = (stroke(64) == 0) & (initial <= 0)
-    is_meant = (belief - without > 0.2) & (belief > 0)
-    assert torch.equal((lifted > 0) & free, ((strict > 0) | is_meant) & free)
-    assert ((lifted > 0) & (strict <= 0)).any()
+    is_meant = (belief - without > 0.05) & (belief > 0)
+    if lifted == "middle":
+        is_meant &= middles(belief)
+    assert torch.equal((answer > 0) & free, ((strict > 0) | is_meant) & free)
+    assert ((answer > 0) & (strict <= 0)).any()
     assert ((belief > 0) & (belief < 5.0) & ~is_meant & free).any()  # likely, but not by the stroke
-    assert torch.equal(lifted[initial > 0], strict[initial > 0])
+    assert torch.equal(answer[initial > 0], strict[initial > 0])
 
 
-def test_an_erase_stroke_lifts_nothing(image, initial):
-    _, _, lifted, strict = raised(image, initial, sign=-1)
-    assert torch.equal(lifted, strict)
+@pytest.mark.parametrize("lifted", ["middle", "width"])
+def test_an_erase_stroke_lifts_nothing(image, initial, lifted):
+    _, _, answer, strict = raised(image, initial, sign=-1, lifted=lifted)
+    assert torch.equal(answer, strict)
+
+
+def test_the_middle_of_a_line_is_where_its_likelihood_is_largest_across_it():
+    """However unlikely the line, whatever its direction; it is a pixel or two wide."""
+    belief = torch.full((1, 1, 40, 40), -6.0)
+    belief[..., 9:12, 4:36] = -3.0
+    belief[..., 10, 4:36] = -2.0
+    for step in range(16):
+        belief[..., 18 + step, 8 + step] = -1.0
+    found = middles(belief)[0, 0]
+    assert found[10, 6:34].all()
+    assert not found[[7, 8, 9, 11, 12, 13], 8:32].any()
+    assert all(found[18 + step, 8 + step] for step in range(2, 14))
+    assert not any(found[18 + step, 11 + step] for step in range(3, 12))
+
+
+def test_a_slope_has_no_middle():
+    slope = torch.arange(40.0).expand(40, 40)[None, None] / 10 - 2
+    uneven = slope + slope.transpose(2, 3) / 3
+    assert not middles(uneven)[..., 4:-4, 4:-4].any()
+
+
+def test_a_middle_is_the_largest_within_three_pixels_along_two_of_four_ways():
+    belief = 2 * torch.randn(1, 1, 24, 24, generator=torch.Generator().manual_seed(6))
+    smooth = uniform_filter(np.pad(belief[0, 0].clamp(-HELD, HELD).double(), 1), 3)[1:-1, 1:-1] * 9
+    smooth /= uniform_filter(np.pad(np.ones((24, 24)), 1), 3)[1:-1, 1:-1] * 9
+    found = middles(belief)[0, 0]
+    for row, column in itertools.product(range(3, 21), repeat=2):
+        square = smooth[row - 3 : row + 4, column - 3 : column + 4]
+        ways = (square[3], square[:, 3], square.diagonal(), square[::-1].diagonal())
+        largest = sum(square[3, 3] >= way.max() - 1e-5 for way in ways)
+        assert bool(found[row, column]) == (largest >= 2)
+
+
+def test_before_the_first_stroke_less_is_asked_for_in_the_middle_of_a_line(image, initial):
+    belief, strict = revised_by(image, initial)
+    _, revised = revised_by(image, initial, middle=-0.5)
+    added = (revised > 0) & (initial <= 0)
+    expected = (belief > 1.5) | middles(belief) & (belief > -0.5)
+    assert torch.equal(added, expected & (initial <= 0))
+    assert (added & (strict <= 0)).any()
+    assert torch.equal(revised[initial > 0], strict[initial > 0])
 
 
 def test_strokes_that_are_held_lift_nothing_again(image, initial):
