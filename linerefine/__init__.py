@@ -2,7 +2,7 @@
 
 What a plugin author needs, in one place; `linerefine.hooks` shows a complete
 plugin. Each name is imported when it is first asked for: most need NumPy and
-pydantic, `Refiner`, `Prompt` and `Trial` torch, and ``linerefine --help`` none of them.
+pydantic, `Refiner` and `Prompt` torch, and ``linerefine --help`` none of them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from linerefine.hooks import Entry, Experiment, Study, Variant, hookimpl
     from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
-    from linerefine.refiners.base import Prompt, Refiner, Trial
+    from linerefine.refiners.base import Prompt, Refiner
     from linerefine.registry import Registry
     from linerefine.report import Page, Picture, Report, RunResult, Section, Table
     from linerefine.samples import Sample, Target
@@ -102,7 +102,6 @@ __all__ = [
     "Tip",
     "TrackingConfig",
     "TrainingConfig",
-    "Trial",
     "UnknownNameError",
     "UserSimulator",
     "Variant",
@@ -152,7 +151,6 @@ _HOMES = {
     "linerefine.refiners.base": (
         "Prompt",
         "Refiner",
-        "Trial",
     ),
     "linerefine.registry": ("Registry",),
     "linerefine.report": (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from linerefine.config import NetworkConfig
 from linerefine.errors import ConfigError
 from linerefine.models.segmenter import Segmenter, build_network
 from linerefine.refiners.asked import CLOSE, HELD, Asked, halves, middles
-from linerefine.refiners.base import Prompt, Refiner, Trial
+from linerefine.refiners.base import Prompt, Refiner
 from linerefine.refiners.branches import FINE, Features, ImagePyramid, PromptBranch
 from linerefine.refiners.options import AnchoredOptions
 
@@ -23,15 +22,6 @@ PROMPT_CHANNELS = 7
 
 FAINTEST = 0.25
 """Least logits of what was changed."""
-
-LEAST = -1.0
-"""Smallest margin that is measured."""
-
-MEASURED = ((0, 0), (0, 1), (1, 1))
-"""Kinds of stroke and change, 0 for add and 1 for erase; after erase strokes nothing is added."""
-
-EVIDENCE = 100
-"""Least number of changes, pixels on validation patches, from which a margin is taken."""
 
 
 class Anchored(Refiner):
@@ -52,9 +42,8 @@ class Anchored(Refiner):
     stays as it was, bit for bit.
 
     How sure it must be depends on stroke and change, for these say how often
-    it is wrong; with ``options.precision`` margins are measured on validation
-    patches (`calibrate`). Additions after an erase stroke are right least
-    often, so there are none (docs/explanation/anchored.md has the numbers). In
+    it is wrong (``options.margins``). Additions after an erase stroke are right
+    least often, so there are none (docs/explanation/anchored.md has the numbers). In
     the middle of a line a pixel goes only where an erase stroke means that
     line: elsewhere a line becomes thinner, and is never cut.
 
@@ -85,13 +74,12 @@ class Anchored(Refiner):
         self.network = build_network(network, channels + options.informed, outputs=FINE)
         widths = (options.width, *[2 * options.width] * 3)
         self.pyramid = ImagePyramid(widths)
-        self.branch = PromptBranch(PROMPT_CHANNELS + 2 * options.follow, widths)
+        self.branch = PromptBranch(PROMPT_CHANNELS, widths)
         self.margins: Tensor
         """How sure it must be, log-odds: after an add or erase stroke, to add or to erase."""
         adding, correcting, erasing = options.margins
         margins = torch.tensor([[adding, correcting], [math.inf, erasing]])
-        # What is given comes with the options; what was measured belongs to the weights.
-        self.register_buffer("margins", margins, persistent=options.precision is not None)
+        self.register_buffer("margins", margins, persistent=False)  # the options have them
 
     def begin_from(self, segmenter: Segmenter) -> None:
         """Let the image branch begin as the first-prediction network, but for its last layer.
@@ -177,34 +165,6 @@ class Anchored(Refiner):
         """
         return self._belief(features, self._asked(prompt))
 
-    def calibrate(self, trials: Iterable[Trial]) -> None:
-        """Take the smallest margins with which enough of what would change is right.
-
-        Parameters
-        ----------
-        trials : iterable of Trial
-            Of one stroke per patch. Nothing happens without ``options.precision``.
-        """
-        precisions = self.options.precision
-        if precisions is None:
-            return
-        found: dict[tuple[int, int], list[Tensor]] = {}
-        for trial in trials:
-            asked = self._asked(trial.prompt)
-            belief = self._belief(trial.features, asked)
-            excess = asked.excess(belief)
-            counts = self._open(asked) & trial.roi & (asked.hints == 0) & (excess > LEAST)
-            is_wrong = (asked.before > 0) != trial.lines
-            for stroke, change in MEASURED:
-                chosen = counts & (asked.stroke == stroke) & (asked.change == change)
-                found.setdefault((stroke, change), []).append(
-                    torch.stack((excess[chosen].float(), is_wrong[chosen].float()))
-                )
-        for (stroke, change), parts in found.items():
-            sureness, rights = torch.cat(parts, dim=1)
-            least = _smallest_margin(sureness, rights, precisions[change])
-            self.margins[stroke, change] = least
-
     def _asked(self, prompt: Prompt) -> Asked:
         before = prompt.previous
         if before is None or not self.options.feedback:
@@ -219,8 +179,6 @@ class Anchored(Refiner):
             *halves(asked.hints),
             asked.new,
         ]
-        if self.options.follow:
-            shown.append(asked.meant / HELD)
         change: Tensor = self.branch(features, torch.cat(shown, dim=1))
         return asked.initial + change
 
@@ -286,29 +244,3 @@ def _with_one_more(learnt: Tensor, own: Tensor) -> Tensor:
     if learnt.ndim < 2 or own.shape[1] != learnt.shape[1] + 1:
         return learnt
     return torch.cat((learnt, torch.zeros_like(own[:, :1])), dim=1)
-
-
-def _smallest_margin(sureness: Tensor, rights: Tensor, precision: float) -> float:
-    """Return the smallest margin beyond which a share of `precision` is right.
-
-    It is infinite if there is none, or less evidence than EVIDENCE pixels for it;
-    LEAST if all of them are enough.
-
-    Parameters
-    ----------
-    sureness : Tensor, shape (N,)
-        Log-odds of the changes that a margin would allow or not.
-    rights : Tensor, shape (N,)
-        1 if a change is right, else 0.
-    precision : float
-        Least share.
-    """
-    order = sureness.argsort(descending=True)
-    shares = rights[order].double().cumsum(0) / torch.arange(1, len(order) + 1, device=order.device)
-    enough = (shares >= precision).nonzero()
-    if len(enough) == 0 or enough[-1] + 1 < EVIDENCE:
-        return math.inf
-    last = int(enough[-1])
-    if last == len(order) - 1:
-        return LEAST
-    return float(sureness[order[last + 1]])

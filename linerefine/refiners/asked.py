@@ -21,10 +21,10 @@ What the network itself changes stays farther away, so that nobody takes it for 
 """
 
 STEPS = 32
-"""How far from a new stroke along a line is looked for what it means, in steps of two pixels."""
+"""How far from an erase stroke along a line is looked for what it means, in steps of two pixels."""
 
 RIM = 2
-"""Pixels around what is line that nothing can be followed over."""
+"""Pixels on either side over which lines are smoothed before their middles are looked for."""
 
 FOLLOWED = 40
 """Pixels from an erase stroke up to which the line it lies on may go."""
@@ -61,11 +61,6 @@ class Asked:
         """Add and erase strokes that the answer before does not hold yet, 0 or 1; (B, 2, H, W)."""
         is_held = self.hints * self.before > HELD - CLOSE
         return torch.cat(halves(self.hints * ~is_held), dim=1)
-
-    @cached_property
-    def meant(self) -> Tensor:
-        """How surely a new add or erase stroke means each pixel, as `_meant` says; (B, 2, H, W)."""
-        return _meant(self.new, self.initial, self.before)
 
     @property
     def stroke(self) -> Tensor:
@@ -126,7 +121,8 @@ class Asked:
         """
         smooth = functional.avg_pool2d(self.before.sigmoid(), 2 * RIM + 1, stride=1, padding=RIM)
         middle = _grown(_is_ridge(smooth).to(smooth.dtype)) > 0
-        is_meant = (self.meant[:, 1:] > -HELD) & near(self.new[:, 1:] > 0, FOLLOWED)
+        erased = self.new[:, 1:]
+        is_meant = (_meant(erased, self.initial, self.before) > -HELD) & near(erased > 0, FOLLOWED)
         return (self.before > 0) & middle & ~is_meant
 
 
@@ -177,38 +173,29 @@ def near(marked: Tensor, reach: int) -> Tensor:
 
 
 @torch.no_grad()
-def _meant(new: Tensor, initial: Tensor, before: Tensor) -> Tensor:
-    """Return how surely a new stroke means each pixel too: log-odds of the weakest link to it.
+def _meant(erased: Tensor, initial: Tensor, before: Tensor) -> Tensor:
+    """Return how surely an erase stroke means each pixel too: log-odds of the weakest link to it.
 
-    Of all ways from an add stroke over pixels that are not line yet, the best
-    is the one whose least likely pixel is likeliest, and what it scores is that
-    pixel's log-odds of being line; from an erase stroke it runs over line, and
-    log-odds of being none count. Grey-scale reconstruction (L. Vincent, IEEE
-    Trans. Image Processing 2 (2), 1993, DOI 10.1109/83.217222), STEPS steps of it.
+    Of all ways from the stroke over line, the best is the one whose pixel
+    likeliest to be line is least likely, and what it scores is that pixel's
+    log-odds of being none. Grey-scale reconstruction (L. Vincent, IEEE Trans.
+    Image Processing 2 (2), 1993, DOI 10.1109/83.217222), STEPS steps of it.
 
     Parameters
     ----------
-    new : Tensor, shape (B, 2, H, W)
-        Add and erase strokes, 0 or 1.
+    erased : Tensor, shape (B, 1, H, W)
+        New erase strokes, 0 or 1.
     initial, before : Tensor, shape (B, 1, H, W)
         First prediction; answer before.
 
     Returns
     -------
-    meant : Tensor, shape (B, 2, H, W)
-        For add and erase, between -HELD and HELD.
+    meant : Tensor, shape (B, 1, H, W)
+        Between -HELD and HELD.
     """
-    is_line = (before > 0).to(initial.dtype)
-    # Along its rim a line would lead to every other one.
-    near = is_line
-    for _ in range(RIM):
-        near = _grown(near)
-    is_rim = near > 0
-    missing = initial.masked_fill(is_rim, -HELD)
-    superfluous = (-initial).masked_fill(is_line == 0, -HELD)
-    open_ = torch.cat((missing, superfluous), dim=1).clamp(-HELD, HELD)
-    open_ = torch.where(new > 0, HELD, open_)
-    passes, marked = _halved(open_), _halved(new)
+    superfluous = (-initial).masked_fill(before <= 0, -HELD).clamp(-HELD, HELD)
+    open_ = torch.where(erased > 0, HELD, superfluous)
+    passes, marked = _halved(open_), _halved(erased)
     best = torch.where(marked > 0, HELD, -HELD).to(passes.dtype)
     for _ in range(STEPS):
         best = torch.minimum(passes, _grown(best))

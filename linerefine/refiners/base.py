@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from linerefine.models.segmenter import Segmenter
     from linerefine.refiners.serving import ServedRefiner
 
-__all__ = ["Prompt", "Refiner", "Trial"]
+__all__ = ["Prompt", "Refiner"]
 
 
 @dataclass(frozen=True)
@@ -34,26 +33,6 @@ class Prompt:
     initial: Tensor
     hints: Tensor
     previous: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A prompt on validation patches, and what is true there.
-
-    Parameters
-    ----------
-    features : object
-        What `Refiner.encode` returned for these patches.
-    prompt : Prompt
-        With one new stroke per patch.
-    lines, roi : Tensor of bool, shape (B, 1, H, W)
-        Target, and pixels that count.
-    """
-
-    features: Any
-    prompt: Prompt
-    lines: Tensor
-    roi: Tensor
 
 
 class Refiner(nn.Module, ABC):
@@ -169,19 +148,6 @@ class Refiner(nn.Module, ABC):
         ------
         ConfigError
             If the refiner cannot begin from such a network.
-        """
-
-    def calibrate(self, trials: Iterable[Trial]) -> None:
-        """Learn on validation patches how far to trust what was learnt in training.
-
-        Called in evaluation mode, without gradients, each time before training
-        scores the refiner. By default nothing happens. What is learnt has to
-        be kept in buffers, which are stored with the weights.
-
-        Parameters
-        ----------
-        trials : iterable of Trial
-            Can be gone through once.
         """
 
     def forward(self, image: Tensor, prompt: Prompt) -> Tensor:

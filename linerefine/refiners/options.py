@@ -99,7 +99,6 @@ class IterNetOptions(Options):
 
 
 _Margin: TypeAlias = Annotated[float, Field(ge=-4)]
-_Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 
 
 class AnchoredOptions(Options):
@@ -144,17 +143,8 @@ class AnchoredOptions(Options):
         description="Whether, before the first stroke, a smaller margin is enough to add where, "
         "by its own belief, the first prediction is poor.",
     )
-    precision: tuple[_Share, _Share] | None = Field(
-        None,
-        description="Measure the margins on validation patches instead, so that these shares of "
-        "the pixels it adds and of those it erases are right.",
-    )
     informed: bool = Field(
         True, description="Whether the image branch sees the first prediction beside the image."
-    )
-    follow: bool = Field(
-        False,
-        description="Whether it is told how surely a new stroke means each pixel along the line.",
     )
     thin: bool = Field(
         True,

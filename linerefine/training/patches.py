@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from linerefine.gain import relative_gain
 from linerefine.geometry.hints import apply_hints, constrain, merge_hints
 from linerefine.interfaces import Metric, UserSimulator
 from linerefine.models.inference import evaluating, suitable_batch
-from linerefine.refiners.base import Prompt, Refiner, Trial
+from linerefine.refiners.base import Prompt, Refiner
 from linerefine.samples import Target
 from linerefine.training.data import ValidationPatches
 from linerefine.training.simulation import draw_stroke, logit
@@ -173,26 +173,6 @@ class PatchTrials:
                 if tick is not None:
                     tick(indices.stop, len(self._patches))
         return [self._row(number, total) for number, total in enumerate(sums)]
-
-    def calibrate(self, refiner: Refiner) -> None:
-        """Let a refiner compare what it would change with what is right, on all patches.
-
-        Parameters
-        ----------
-        refiner : Refiner
-            On this object's device; left in the mode it was in.
-        """
-        with evaluating(refiner), torch.inference_mode():
-            refiner.calibrate(self._trials(refiner))
-
-    def _trials(self, refiner: Refiner) -> Iterator[Trial]:
-        for indices, images in self._patches.images(self._batch_size):
-            features = self._encoded(refiner, indices, images)
-            targets = [self._patches.target(index) for index in indices]
-            lines = self._stack([target.mask for target in targets]).bool()
-            roi = self._stack([target.roi for target in targets]).bool()
-            for drawn in self._passes:
-                yield Trial(features, self._prompt(indices, drawn), lines, roi)
 
     def _row(self, number: int, sums: Sums) -> dict[str, float]:
         manual = self._passes[number].manual

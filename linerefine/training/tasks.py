@@ -340,7 +340,6 @@ class RefinerTask(Task):
         """Return relative gain and scores, averaged over passes with the same strokes each time."""
         if self._trials is None:
             self._trials = self._draw_trials(announce)
-        self._trials.calibrate(self._refiner)
         rows = self._trials.rows(
             self._refiner,
             tick=lambda done, total: announce(f"validating {self.name}", done, total),

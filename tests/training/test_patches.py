@@ -259,30 +259,6 @@ def test_predicted_patches_equal_one_call_each(patches):
         np.testing.assert_allclose(logits, patches.patch(index).image[0] - 1, atol=1e-6)
 
 
-class Calibrating(Answer):
-    """Keeps the trials it is shown."""
-
-    def calibrate(self, trials):
-        self.shown = [(not torch.is_grad_enabled(), self.training, each) for each in trials]
-
-
-def test_a_refiner_is_calibrated_on_the_strokes_that_score_it(trials_of, patches):
-    refiner = Calibrating(1.0).train()
-    trials = trials_of(passes=2, batch_size=len(patches))
-    trials.calibrate(refiner)
-    assert refiner.training
-    for without_gradients, training, trial in refiner.shown:
-        assert without_gradients
-        assert not training
-        for index in range(len(patches)):
-            target = patches.target(index)
-            assert np.array_equal(trial.lines[index, 0], target.mask)
-            assert np.array_equal(trial.roi[index, 0], target.roi)
-        assert (trial.prompt.previous == trial.prompt.initial).all()
-    one, other = (trial.prompt.hints for *_, trial in refiner.shown)
-    assert not torch.equal(one, other)
-
-
 def test_the_simulator_may_decide_between_add_and_erase(trials_of):
     asked = []
 
