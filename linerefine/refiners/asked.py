@@ -121,9 +121,9 @@ class Asked:
         """
         smooth = functional.avg_pool2d(self.before.sigmoid(), 2 * RIM + 1, stride=1, padding=RIM)
         middle = _grown(_is_ridge(smooth).to(smooth.dtype)) > 0
-        erased = self.new[:, 1:]
-        is_meant = (_meant(erased, self.initial, self.before) > -HELD) & near(erased > 0, FOLLOWED)
-        return (self.before > 0) & middle & ~is_meant
+        erased, is_line = self.new[:, 1:], self.before > 0
+        is_meant = _meant(erased, is_line.to(erased.dtype)) & near(erased > 0, FOLLOWED)
+        return is_line & middle & ~is_meant
 
 
 def halves(hints: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,33 +173,25 @@ def near(marked: Tensor, reach: int) -> Tensor:
 
 
 @torch.no_grad()
-def _meant(erased: Tensor, initial: Tensor, before: Tensor) -> Tensor:
-    """Return how surely an erase stroke means each pixel too: log-odds of the weakest link to it.
-
-    Of all ways from the stroke over line, the best is the one whose pixel
-    likeliest to be line is least likely, and what it scores is that pixel's
-    log-odds of being none. Grey-scale reconstruction (L. Vincent, IEEE Trans.
-    Image Processing 2 (2), 1993, DOI 10.1109/83.217222), STEPS steps of it.
+def _meant(erased: Tensor, lines: Tensor) -> Tensor:
+    """Return what an erase stroke means too: the lines it lies on.
 
     Parameters
     ----------
     erased : Tensor, shape (B, 1, H, W)
         New erase strokes, 0 or 1.
-    initial, before : Tensor, shape (B, 1, H, W)
-        First prediction; answer before.
+    lines : Tensor, shape (B, 1, H, W)
+        What is line, 0 or 1.
 
     Returns
     -------
-    meant : Tensor, shape (B, 1, H, W)
-        Between -HELD and HELD.
+    meant : Tensor of bool, shape (B, 1, H, W)
+        What is joined to a stroke, as squares of two by two pixels are, STEPS of them far.
     """
-    superfluous = (-initial).masked_fill(before <= 0, -HELD).clamp(-HELD, HELD)
-    open_ = torch.where(erased > 0, HELD, superfluous)
-    passes, marked = _halved(open_), _halved(erased)
-    best = torch.where(marked > 0, HELD, -HELD).to(passes.dtype)
+    passes, meant = _halved(torch.maximum(lines, erased)), _halved(erased)
     for _ in range(STEPS):
-        best = torch.minimum(passes, _grown(best))
-    return torch.minimum(open_, functional.interpolate(best, scale_factor=2.0, mode="nearest"))
+        meant = torch.minimum(passes, _grown(meant))
+    return (functional.interpolate(meant, scale_factor=2.0, mode="nearest") > 0) & (lines > 0)
 
 
 def _halved(values: Tensor) -> Tensor:
