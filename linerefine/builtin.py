@@ -63,6 +63,9 @@ OPTIONAL: Mapping[str, Mapping[str, Any]] = {
 }
 """What could be added to it, and has not been shown to pay."""
 
+RIVAL: Mapping[str, Any] = {"strokes_per_patch": 8, "near": 2.0}
+"""What of its training the paper's refiner can take over at no cost: a fairer rival."""
+
 
 @hookimpl
 def linerefine_loaders() -> Iterator[Entry[ModalityLoader]]:
@@ -157,6 +160,7 @@ def linerefine_studies() -> Iterator[Study]:
         views=("sessions", "gain", "extremes", "training"),
         variants=(
             Variant("unet", {"name": "unet"}),
+            Variant("unet_strokes_near", {"name": "unet", "training": RIVAL}),
             Variant("whole", {"name": "anchored"}),
             *(
                 Variant(f"no_{name}", {"name": "anchored", **changes})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from linerefine import builtin
-from linerefine.builtin import INGREDIENTS, OPTIONAL
+from linerefine.builtin import INGREDIENTS, OPTIONAL, RIVAL
 from linerefine.configure import dump_config, load_config, resolve
 from linerefine.errors import ConfigError
 from linerefine.hooks import Entry, hookimpl
@@ -66,8 +66,10 @@ def test_each_variant_is_one_ingredient_less_or_more(registry):
     config = resolve(registry, "folder", study=study, protocol="independent", profile="quick")
     by_label = {part.key: part for part in config.refiners}
     variants = {f"no_{name}" for name in INGREDIENTS} | {f"with_{name}" for name in OPTIONAL}
-    assert set(by_label) == {"unet", "whole", "manual", *variants}
-    whole = by_label["whole"]
+    assert set(by_label) == {"unet", "unet_strokes_near", "whole", "manual", *variants}
+    whole, rival = by_label["whole"], by_label["unet_strokes_near"]
+    for name in RIVAL:
+        assert getattr(config.training_of(rival), name) == getattr(config.training_of(whole), name)
     for name in variants:
         part = by_label[name]
         differ = [key for key in whole.options if part.options[key] != whole.options[key]]
