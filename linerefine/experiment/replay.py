@@ -50,7 +50,7 @@ def replay(
     sample = bench.loaded(key.image)
     refiner = stored_refiner(bench, key.refiner)
     with bench.fast.running(key.refiner, refiner, len(stored)):
-        session = session_for(bench, refiner, sample)
+        session = session_for(bench, refiner, sample, key.refiner)
         for round_ in stored if rounds is None else stored[: rounds + 1]:
             if round_.stroke is not None:
                 session.apply(round_.stroke)

@@ -17,11 +17,12 @@ from linerefine.evaluation.sessions import by_hand
 from linerefine.events import RoundFinished, SessionFinished, SessionKey, SessionStarted
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.stored import refiner_named, stored_prediction, stored_refiner
+from linerefine.geometry.tiles import crop
 from linerefine.refiners.base import Refiner
 from linerefine.samples import Sample
 from linerefine.session import RefinementSession
 from linerefine.tracking import rounds as table
-from linerefine.types import Mask, Operation, Round, Stroke
+from linerefine.types import Mask, Operation, Round, Stroke, Tile
 
 __all__ = [
     "Played",
@@ -65,7 +66,7 @@ def play(bench: Bench, key: SessionKey, refiner: Refiner, sample: Sample) -> Pla
     bench.notify(SessionStarted(key, bench.config.evaluation.budget))
     assert sample.target is not None  # sessions are planned on annotated samples only
     with bench.fast.running(key.refiner, refiner, bench.session_calls):
-        session = session_for(bench, refiner, sample)
+        session = session_for(bench, refiner, sample, key.refiner)
         result = drive(
             session,
             sample.target,
@@ -94,10 +95,16 @@ def settle_backend(bench: Bench, name: str) -> None:
     refiner = stored_refiner(bench, name)
     assert sample.lines is not None  # what test_samples yields is annotated
     rows, cols = np.nonzero(sample.lines if sample.lines.any() else sample.roi)
-    middle = len(rows) // 2
-    dot = Stroke(np.array([[rows[middle], cols[middle]]]), 3.0, Operation.ADD)
+    size, middle = bench.config.session.crop, len(rows) // 2
+    top, left = int(rows[middle]) - size // 2, int(cols[middle]) - size // 2
+    place = Tile(top, left, top + size, left + size)
+    dot = Stroke(np.full((1, 2), size // 2), 3.0, Operation.ADD)
+    image, initial = crop(sample.image, place), crop(stored_prediction(bench, sample), place)
     with bench.fast.running(name, refiner, bench.session_calls):
-        session_for(bench, refiner, sample).preview([dot])
+        session = RefinementSession(
+            image, initial, refiner, bench.config.session, device=bench.device
+        )
+        session.preview([dot])
 
 
 def book(bench: Bench, played: Played) -> None:
@@ -195,14 +202,16 @@ def plan_sessions(bench: Bench, images: Sequence[str]) -> tuple[SessionKey, ...]
     )
 
 
-def session_for(bench: Bench, refiner: Refiner, sample: Sample) -> RefinementSession:
-    """Return a fresh session on a sample whose first prediction is stored."""
+def session_for(bench: Bench, refiner: Refiner, sample: Sample, name: str) -> RefinementSession:
+    """Return a fresh session of the refiner `name` on a sample whose first prediction is stored."""
+    looks = f"{name} looks at {sample.name}"
     return RefinementSession(
         sample.image,
         stored_prediction(bench, sample),
         refiner,
         bench.config.session,
         device=bench.device,
+        progress=lambda _, done, total: bench.notify.progress(looks, done, total),
     )
 
 

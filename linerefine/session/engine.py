@@ -22,7 +22,7 @@ from linerefine.session.log import StrokeLog
 from linerefine.session.placement import bounding, place
 from linerefine.session.revision import revised
 from linerefine.session.undo import UndoStore
-from linerefine.types import HintMap, Logits, Mask, Stroke, Tile
+from linerefine.types import HintMap, Logits, Mask, Progress, Stroke, Tile
 
 __all__ = ["RefinementSession", "Update"]
 
@@ -90,6 +90,9 @@ class RefinementSession:
         Crop, margin, placement, threshold, and whose word holds on overlaps.
     device : torch.device or str
         Where the refiner is.
+    progress : callable
+        Told how much of the image the refiner has looked at before the first
+        stroke, which takes a minute and more where it is large.
 
     Raises
     ------
@@ -119,6 +122,7 @@ class RefinementSession:
         config: SessionConfig | None = None,
         *,
         device: torch.device | str = "cpu",
+        progress: Progress = lambda _what, _done, _total: None,
     ) -> None:
         if image.ndim != 3 or initial.shape != image.shape[1:]:
             msg = (
@@ -134,7 +138,7 @@ class RefinementSession:
         self.shape: tuple[int, int] = (initial.shape[0], initial.shape[1])
         self._refiner = Consultation(image, refiner, torch.device(device))
         self._initial = _owned(initial)
-        self._begun = revised(self._refiner, self._initial, self.config)
+        self._begun = revised(self._refiner, self._initial, self.config, progress)
         self._logits = np.array(self._begun)
         self._hints: HintMap = np.zeros(self.shape, dtype=np.int8)
         self.cut = math.log(self.config.threshold / (1 - self.config.threshold))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from linerefine.config import SessionConfig
 from linerefine.geometry.tiles import blend, crop, tile_grid
 from linerefine.session.consult import Consultation
-from linerefine.types import Logits
+from linerefine.types import Logits, Progress, Tile
 
 __all__ = ["revised"]
 
 
-def revised(consultation: Consultation, initial: Logits, config: SessionConfig) -> Logits:
+def revised(
+    consultation: Consultation, initial: Logits, config: SessionConfig, progress: Progress
+) -> Logits:
     """Return what a refiner makes of a first prediction before there are strokes.
 
     Parameters
@@ -21,6 +25,8 @@ def revised(consultation: Consultation, initial: Logits, config: SessionConfig) 
         Logits of the first prediction.
     config : SessionConfig
         Crops overlap by two margins, over which their answers blend; on the grid not at all.
+    progress : callable
+        Told how many of the crops are done.
 
     Returns
     -------
@@ -32,5 +38,11 @@ def revised(consultation: Consultation, initial: Logits, config: SessionConfig) 
     on_grid = config.placement == "grid"
     overlap = 0 if on_grid else min(2 * config.margin, config.crop // 2)
     tiles = tile_grid(initial.shape, config.crop, config.crop - overlap, inside=not on_grid)
-    answers = ((tile, consultation.revised(tile, crop(initial, tile))) for tile in tiles)
-    return blend(answers, initial.shape, overlap)
+
+    def answers() -> Iterator[tuple[Tile, Logits]]:
+        for done, tile in enumerate(tiles):
+            progress("looking at the image", done, len(tiles))
+            yield tile, consultation.revised(tile, crop(initial, tile))
+        progress("looking at the image", len(tiles), len(tiles))
+
+    return blend(answers(), initial.shape, overlap)

@@ -126,6 +126,19 @@ def test_a_revision_takes_one_call_per_crop_and_its_time_counts() -> None:
     assert RefinementSession(*scene(), Blur(), SMALL).calls == 0
 
 
+def test_how_much_of_the_image_is_looked_at_is_told() -> None:
+    told: list[tuple[str, int, int]] = []
+    session = RefinementSession(
+        *scene(150, 170), Hasty(), SMALL, progress=lambda *work: told.append(work)
+    )
+    crops = session.calls
+    assert told == [("looking at the image", done, crops) for done in range(crops + 1)]
+    told.clear()
+    session.apply(Stroke(np.array([[20, 10], [20, 30]]), 2.0, Operation.ADD))
+    RefinementSession(*scene(), Blur(), SMALL, progress=lambda *work: told.append(work))
+    assert not told
+
+
 def test_the_last_answer_is_the_revision_before_there_is_one() -> None:
     class Echo(Hasty):
         def refine(self, features: torch.Tensor, prompt: Prompt) -> torch.Tensor:
