@@ -37,9 +37,9 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "hold": {"options": {"hold": False}},
     "first_prediction": {"options": {"informed": False}},
     "thinning": {"options": {"thin": False}},
-    "margins": {"options": {"margins": (0.0, 0.0, 0.0)}},
+    "margins": {"options": {"look": (0.0, 0.0, 0.0), "margins": (0.0, 0.0, 0.0)}},
     "lift": {"options": {"lift": None}, "weights": "whole"},
-    "middle": {"options": {"middle": None}, "weights": "whole"},
+    "middles": {"options": {"look": (1.5, -0.5, 1.5), "lifted": (0.5, 0.5)}, "weights": "whole"},
     "leniency": {"options": {"lenient": False}, "weights": "whole"},
     "revision": {"options": {"revise": False}},
     "beginning": {"options": {"begin": "random"}},
@@ -58,7 +58,7 @@ more training had.
 
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "keep": {"training": {"keep": 1.0}},
-    "lifted_width": {"options": {"lifted": "width"}, "weights": "whole"},
+    "rims_after_strokes": {"options": {"margins": (1.5, -0.5, -0.5)}, "weights": "whole"},
     "reach": {"options": {"reach": 48}, "weights": "whole"},
 }
 """What could be added to it, and has not been shown to pay."""

@@ -42,8 +42,8 @@ class Anchored(Refiner):
     stays as it was, bit for bit.
 
     How sure it must be depends on stroke and change, for these say how often
-    it is wrong (``options.margins``). Additions after an erase stroke are right
-    least often, so there are none (docs/explanation/anchored.md has the numbers). In
+    it is wrong. Additions after an erase stroke are right least often, so there
+    are none (docs/explanation/anchored.md has the numbers). In
     the middle of a line a pixel goes only where an erase stroke means that
     line: elsewhere a line becomes thinner, and is never cut.
 
@@ -51,15 +51,16 @@ class Anchored(Refiner):
     adding it spoils little where there is no line, and joins much where there
     is one. So rules that add more freely add middles.
 
-    What an add stroke says is the difference between the belief with it and
-    without it: where it raises the belief in a middle by ``options.lift`` and
-    above 0, the line goes on, and no margin is asked for.
+    Before there is a stroke it looks at the whole image once (`revise`), so that
+    nobody has to draw in every corner to have its opinion there
+    (``options.look``). Where by its own belief the first prediction is poor, a
+    smaller margin is enough to add (``options.lenient``). What that look left it
+    does not judge again with every stroke, but for what it is surer of
+    (``options.margins``).
 
-    Before there is a stroke it looks at the whole image once (`revise`), by the
-    rules for add strokes, so that nobody has to draw in every corner to have
-    its opinion there. It then asks for less to add a middle
-    (``options.middle``), and, where by its own belief the first prediction is
-    poor, to add anything (``options.lenient``).
+    What an add stroke says is the difference between the belief with it and
+    without it: where it raises the belief by ``options.lift`` the line goes on,
+    and less is asked for (``options.lifted``).
 
     `encode` runs the image branch, a whole encoder-decoder over image and
     first prediction; `refine` the prompt branch alone, most of which works at
@@ -184,14 +185,12 @@ class Anchored(Refiner):
 
     def _revised(self, asked: Asked, belief: Tensor) -> Tensor:
         """Return what it makes of the first prediction."""
-        margins = self._margins(asked)
-        may_add = (asked.change == 0) & margins.isfinite()
+        adding, erasing, joining = self.options.look
+        least = torch.full_like(belief, adding)
         if self.options.lenient:
-            least = asked.merit(belief).logit().clamp(min=0) / 2
-            margins = torch.where(may_add, torch.minimum(margins, least), margins)
-        if self.options.middle is not None:
-            is_middle = may_add & middles(belief)
-            margins = torch.where(is_middle, margins.clamp(max=self.options.middle), margins)
+            least = least.minimum(asked.merit(belief).logit().clamp(min=0) / 2)
+        least = torch.where(middles(belief), least.clamp(max=joining), least)
+        margins = torch.where(asked.change == 0, least, erasing)
         return self._answer(asked, belief, margins, self._loose(asked))
 
     def _redrawn(self, features: Features, asked: Asked, belief: Tensor) -> Tensor:
@@ -201,10 +200,10 @@ class Anchored(Refiner):
         if self.options.lift is not None and not self.training and asked.adds.any():
             with torch.no_grad():
                 lift = belief - self._belief(features, asked.without_new())
+            adding, joining = self.options.lifted
             is_meant = asked.adds & (asked.change == 0) & (lift > self.options.lift)
-            if self.options.lifted == "middle":
-                is_meant &= middles(belief)
-            margins = torch.where(is_meant, margins.clamp(max=0), margins)
+            least = torch.where(middles(belief), min(adding, joining), adding)
+            margins = torch.where(is_meant, margins.minimum(least), margins)
         return self._answer(asked, belief, margins, self._open(asked))
 
     def _answer(self, asked: Asked, belief: Tensor, margins: Tensor, is_open: Tensor) -> Tensor:

@@ -116,27 +116,27 @@ class AnchoredOptions(Options):
     hold: bool = Field(
         True, description="Whether strokes are held as constraints in the logits themselves."
     )
+    look: tuple[_Margin, _Margin, _Margin] = Field(
+        (1.5, -0.5, -1.0),
+        description="How sure it must be to change a pixel before the first stroke, log-odds: to "
+        "add, to erase, to add the middle of a line. Below 0 it need not quite believe that the "
+        "pixel is wrong.",
+    )
     margins: tuple[_Margin, _Margin, _Margin] = Field(
-        (1.5, -0.5, -0.5),
-        description="How sure it must be to change a pixel, log-odds: after an add stroke to add "
-        "and to erase, after an erase stroke to erase. After an erase stroke it never adds. Below "
-        "0 it need not quite believe that the pixel is wrong.",
+        (1.5, 0.5, 0.5),
+        description="The same after an add stroke, to add and to erase, and after an erase "
+        "stroke, to erase. After an erase stroke it never adds.",
     )
     lift: float | None = Field(
         0.5,
         ge=0,
-        description="An add stroke that raises the belief in the middle of a line by so much, "
-        "log-odds, and above 0, adds it without a margin. None: margins hold everywhere.",
+        description="By how much an add stroke raises the belief in what it means, log-odds. "
+        "None: margins hold everywhere.",
     )
-    lifted: Literal["middle", "width"] = Field(
-        "middle",
-        description="What lift adds: the middle of a line, or its whole width, which takes fewer "
-        "strokes and spoils more.",
-    )
-    middle: _Margin | None = Field(
-        -0.5,
-        description="How sure it must be to add the middle of a line before the first stroke, "
-        "log-odds. None: as sure as beside it.",
+    lifted: tuple[_Margin, _Margin] = Field(
+        (0.5, -1.5),
+        description="How sure it must be to add what a stroke means so, log-odds: anything, and "
+        "the middle of a line.",
     )
     lenient: bool = Field(
         True,

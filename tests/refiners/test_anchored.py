@@ -38,7 +38,7 @@ def anchored(**options) -> Anchored:
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         settings = {"network": TINY, "width": 8, "reach": 20, "margins": (1.0, 0.5, 0.0)}
-        settings |= {"lenient": False, "lift": None, "middle": None} | options
+        settings |= {"look": (1.0, 0.5, 1.0), "lenient": False, "lift": None} | options
         refiner = Anchored(AnchoredOptions(**settings), channels=2).eval()
         torch.nn.init.normal_(refiner.branch.head.weight, std=60)
         image, initial = torch.rand(1, 2, EDGE, EDGE), torch.zeros(1, 1, EDGE, EDGE)
@@ -69,14 +69,14 @@ def stroke(row: int, sign: int = 1) -> torch.Tensor:
     "options",
     [
         {},
-        {"middle": -0.5, "lenient": True},
+        {"look": (1.5, -0.5, -0.5), "lenient": True},
         {"hold": False},
         {"reach": None},
         {"feedback": False},
         {"informed": False},
         {"thin": False},
         {"lift": 0.5},
-        {"lift": 0.5, "lifted": "width"},
+        {"lift": 0.5, "lifted": (0.0, 0.0)},
         {"revise": False},
     ],
 )
@@ -146,7 +146,7 @@ def test_without_feedback_it_starts_from_the_first_prediction(image, initial):
 
 def revised_by(image, initial, **options):
     """Return what a refiner believes without strokes, and what it makes of a first prediction."""
-    refiner = anchored(thin=False, margins=(1.5, 0.5, 0.0), **options)
+    refiner = anchored(thin=False, **({"look": (1.5, 0.5, 1.5)} | options))
     with torch.no_grad():
         features = refiner.encode(image, initial)
         prompt = Prompt(initial, torch.zeros_like(initial), initial)
@@ -175,13 +175,6 @@ def test_leniency_ends_with_the_first_stroke(image, initial):
     prompt = Prompt(initial, stroke(64), initial)
     with torch.no_grad():
         assert torch.equal(anchored(lenient=True)(image, prompt), anchored()(image, prompt))
-
-
-def test_what_may_never_be_added_is_not_added_at_the_look_either(image, initial):
-    refiner = anchored(lenient=True, middle=-1.0, margins=(math.inf, 0.5, 0.0))
-    with torch.no_grad():
-        revised = refiner.revise(refiner.encode(image, initial), initial)
-    assert not ((revised > 0) & (initial <= 0)).any()
 
 
 def test_a_crop_without_lines_is_expected_to_be_right(initial):
@@ -342,22 +335,22 @@ def raised(image, initial, sign=1, **given):
         return *beliefs, refiner.refine(features, prompt), strict.refine(features, prompt)
 
 
-@pytest.mark.parametrize("lifted", ["middle", "width"])
-def test_what_an_add_stroke_makes_likelier_than_not_is_added_without_a_margin(
-    image, initial, lifted
-):
+LIFTED = [(0.0, 0.0), (3.0, -1.0), (-2.0, 1.0)]
+
+
+@pytest.mark.parametrize("lifted", LIFTED)
+def test_less_is_asked_for_where_an_add_stroke_raises_the_belief(image, initial, lifted):
     belief, without, answer, strict = raised(image, initial, lifted=lifted)
     free = (stroke(64) == 0) & (initial <= 0)
-    is_meant = (belief - without > 0.05) & (belief > 0)
-    if lifted == "middle":
-        is_meant &= middles(belief)
-    assert torch.equal((answer > 0) & free, ((strict > 0) | is_meant) & free)
+    rises = belief - without > 0.05
+    likely = (belief > lifted[0]) | (belief > lifted[1]) & middles(belief)
+    assert torch.equal((answer > 0) & free, ((strict > 0) | rises & likely) & free)
     assert ((answer > 0) & (strict <= 0)).any()
-    assert ((belief > 0) & (belief < 5.0) & ~is_meant & free).any()  # likely, but not by the stroke
+    assert (likely & (belief < 5.0) & ~rises & free).any()  # likely, but not by the stroke
     assert torch.equal(answer[initial > 0], strict[initial > 0])
 
 
-@pytest.mark.parametrize("lifted", ["middle", "width"])
+@pytest.mark.parametrize("lifted", LIFTED)
 def test_an_erase_stroke_lifts_nothing(image, initial, lifted):
     _, _, answer, strict = raised(image, initial, sign=-1, lifted=lifted)
     assert torch.equal(answer, strict)
@@ -397,12 +390,28 @@ def test_a_middle_is_the_largest_within_three_pixels_along_two_of_four_ways():
 
 def test_before_the_first_stroke_less_is_asked_for_in_the_middle_of_a_line(image, initial):
     belief, strict = revised_by(image, initial)
-    _, revised = revised_by(image, initial, middle=-0.5)
+    _, revised = revised_by(image, initial, look=(1.5, 0.5, -0.5))
     added = (revised > 0) & (initial <= 0)
     expected = (belief > 1.5) | middles(belief) & (belief > -0.5)
     assert torch.equal(added, expected & (initial <= 0))
     assert (added & (strict <= 0)).any()
     assert torch.equal(revised[initial > 0], strict[initial > 0])
+
+
+def test_without_lift_a_stroke_adds_middles_like_everything(image, initial):
+    prompt = Prompt(initial, stroke(64), initial)
+    with torch.no_grad():
+        one, other = (anchored(lifted=each)(image, prompt) for each in LIFTED[:2])
+    assert torch.equal(one, other)
+
+
+def test_strokes_and_looks_have_their_own_margins(image, initial):
+    one, other = anchored(), anchored(look=(0.0, -1.0, -1.0))
+    prompt = Prompt(initial, stroke(64), initial)
+    with torch.no_grad():
+        features = one.encode(image, initial)
+        assert torch.equal(one.refine(features, prompt), other.refine(features, prompt))
+        assert not torch.equal(one.revise(features, initial), other.revise(features, initial))
 
 
 def test_strokes_that_are_held_lift_nothing_again(image, initial):
