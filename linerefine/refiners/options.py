@@ -153,7 +153,7 @@ class AnchoredOptions(Options):
     revise: bool = Field(
         True,
         description="Whether it looks at the whole image before the first stroke, and changes "
-        "what it is sure of.",
+        "what it is sure of. Without, margins of (1.5, -0.5, -0.5) let strokes do as much.",
     )
     reach: int | None = Field(
         None,

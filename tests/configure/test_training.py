@@ -70,12 +70,14 @@ def test_each_variant_is_one_ingredient_less_or_more(registry):
     whole, rival = by_label["whole"], by_label["unet_strokes_near"]
     for name in RIVAL:
         assert getattr(config.training_of(rival), name) == getattr(config.training_of(whole), name)
+    # Strokes then do what a look would have done.
+    together = ({"look", "lifted"}, {"look", "margins"}, {"revise", "margins"})
     for name in variants:
         part = by_label[name]
         differ = [key for key in whole.options if part.options[key] != whole.options[key]]
         own, full = config.training_of(part), config.training_of(whole)
         differ += [key for key in type(own).model_fields if getattr(own, key) != getattr(full, key)]
-        assert len(differ) == 1 or set(differ) in ({"look", "lifted"}, {"look", "margins"}), name
+        assert len(differ) == 1 or set(differ) in together, name
         # Only what decides how much of a belief is shown may borrow a network.
         shown = {"lift", "lifted", "look", "margins", "lenient", "reach"}
         assert part.weights is None or shown.issuperset(differ), name
