@@ -41,6 +41,7 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "lift": {"options": {"lift": None}, "weights": "whole"},
     "middles": {"options": {"look": (1.5, -0.5, 1.5), "lifted": (0.5, 0.5)}, "weights": "whole"},
     "leniency": {"options": {"lenient": False}, "weights": "whole"},
+    "care": {"options": {"careful": None}, "weights": "whole"},
     "revision": {"options": {"revise": False, "margins": (1.5, -0.5, -0.5)}},
     "beginning": {"options": {"begin": "random"}},
     "rounds": {"training": {"rounds": 1}},

@@ -54,7 +54,8 @@ class Anchored(Refiner):
     Before there is a stroke it looks at the whole image once (`revise`), so that
     nobody has to draw in every corner to have its opinion there
     (``options.look``). Where by its own belief the first prediction is poor, a
-    smaller margin is enough to add (``options.lenient``). What that look left it
+    smaller margin is enough to add (``options.lenient``); where it is good, it
+    must be surer to erase (``options.careful``). What that look left it
     does not judge again with every stroke, but for what it is surer of
     (``options.margins``).
 
@@ -186,11 +187,14 @@ class Anchored(Refiner):
     def _revised(self, asked: Asked, belief: Tensor) -> Tensor:
         """Return what it makes of the first prediction."""
         adding, erasing, joining = self.options.look
-        least = torch.full_like(belief, adding)
+        expected = asked.merit(belief).logit()
+        to_add, to_erase = torch.full_like(belief, adding), torch.full_like(belief, erasing)
         if self.options.lenient:
-            least = least.minimum(asked.merit(belief).logit().clamp(min=0) / 2)
-        least = torch.where(middles(belief), least.clamp(max=joining), least)
-        margins = torch.where(asked.change == 0, least, erasing)
+            to_add = to_add.minimum(expected.clamp(min=0) / 2)
+        to_add = torch.where(middles(belief), to_add.clamp(max=joining), to_add)
+        if self.options.careful is not None:
+            to_erase = to_erase.maximum(expected - self.options.careful)
+        margins = torch.where(asked.change == 0, to_add, to_erase)
         return self._answer(asked, belief, margins, self._loose(asked))
 
     def _redrawn(self, features: Features, asked: Asked, belief: Tensor) -> Tensor:

@@ -143,6 +143,12 @@ class AnchoredOptions(Options):
         description="Whether, before the first stroke, a smaller margin is enough to add where, "
         "by its own belief, the first prediction is poor.",
     )
+    careful: float | None = Field(
+        3.0,
+        description="Before the first stroke it must be sure to erase by the log-odds of the "
+        "F-measure that its own belief expects of the first prediction, less this, if that is "
+        "more than look asks for. None: however good the first prediction is.",
+    )
     informed: bool = Field(
         True, description="Whether the image branch sees the first prediction beside the image."
     )
