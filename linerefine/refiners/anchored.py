@@ -43,9 +43,9 @@ class Anchored(Refiner):
 
     How sure it must be depends on stroke and change, for these say how often
     it is wrong. Additions after an erase stroke are right least often, so there
-    are none (docs/explanation/anchored.md has the numbers). In
-    the middle of a line a pixel goes only where an erase stroke means that
-    line: elsewhere a line becomes thinner, and is never cut.
+    are none (docs/explanation/anchored.md has the numbers). In the middle of a
+    line a pixel goes only where an erase stroke means that line: elsewhere a
+    line becomes thinner, and is never cut.
 
     The middle of a line, where the belief has a ridge, is a pixel or two wide:
     adding it spoils little where there is no line, and joins much where there
@@ -55,8 +55,8 @@ class Anchored(Refiner):
     nobody has to draw in every corner to have its opinion there
     (``options.look``). Where by its own belief the first prediction is poor, a
     smaller margin is enough to add (``options.lenient``); where it is good, it
-    must be surer to erase (``options.careful``). What that look left it
-    does not judge again with every stroke, but for what it is surer of
+    must be surer to erase (``options.careful``). What that look left it does not
+    judge again with every stroke, but for what it is surer of
     (``options.margins``).
 
     What an add stroke says is the difference between the belief with it and

@@ -145,9 +145,9 @@ class AnchoredOptions(Options):
     )
     careful: float | None = Field(
         3.0,
-        description="Before the first stroke it must be sure to erase by the log-odds of the "
-        "F-measure that its own belief expects of the first prediction, less this, if that is "
-        "more than look asks for. None: however good the first prediction is.",
+        description="Where, by its own belief, the first prediction is good, a larger margin to "
+        "erase before the first stroke: the log-odds of the F-measure it expects, less this, if "
+        "that is more than look asks for. None: never.",
     )
     informed: bool = Field(
         True, description="Whether the image branch sees the first prediction beside the image."

@@ -72,6 +72,11 @@ def test_each_variant_is_one_ingredient_less_or_more(registry):
         assert getattr(config.training_of(rival), name) == getattr(config.training_of(whole), name)
     # Strokes then do what a look would have done.
     together = ({"look", "lifted"}, {"look", "margins"}, {"revise", "margins"})
+    # Rows repeat the numbers that they leave as they are.
+    middles, rims = (by_label[name].options for name in ("no_middles", "with_rims_after_strokes"))
+    assert middles["look"] == [*whole.options["look"][:2], whole.options["look"][0]]
+    assert middles["lifted"] == 2 * [whole.options["lifted"][0]]
+    assert rims["margins"] == [whole.options["margins"][0], -0.5, -0.5]
     for name in variants:
         part = by_label[name]
         differ = [key for key in whole.options if part.options[key] != whole.options[key]]

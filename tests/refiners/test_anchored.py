@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
-import numpy as np
 import pytest
 import torch
-from scipy.ndimage import label, uniform_filter
-from torch.nn import functional
 
 from linerefine.config import NetworkConfig
 from linerefine.errors import ConfigError
@@ -20,9 +16,7 @@ from linerefine.refiners.asked import (
     CELL,
     FOLLOWED,
     HELD,
-    STEPS,
     Asked,
-    _meant,
     middles,
 )
 from linerefine.refiners.base import Prompt
@@ -195,13 +189,6 @@ def test_leniency_and_care_end_with_the_first_stroke(image, initial):
         assert torch.equal(whole, anchored()(image, prompt))
 
 
-def test_a_crop_without_lines_is_expected_to_be_right(initial):
-    nothing = torch.full_like(initial, -8.0)
-    asked = Asked(nothing, stroke(64), nothing)
-    assert float(asked.merit(nothing)) > 0.8
-    assert float(asked.merit(-nothing)) < 0.02
-
-
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_pixel_changes_where_the_network_is_sure_of_the_opposite(image, initial, sign):
     refiner = anchored(reach=None, margins=(0.5, 2.0, 1.0), thin=False)
@@ -289,33 +276,6 @@ def test_what_it_believes_is_judged_within_reach_beside_the_answer(image, initia
     assert torch.equal(judged[..., :40, :], initial[..., :40, :])
 
 
-def test_an_erase_stroke_means_what_is_joined_to_it():
-    """By labels of squares of two pixels, for there the pieces are looked at."""
-    lines = (torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(5)) < 0.16).float()
-    erased = torch.zeros_like(lines)
-    erased[..., 19:23, 19:23] = 1
-    assert STEPS > 24  # enough to cross half of it
-    squares = functional.max_pool2d(torch.maximum(lines, erased), 2)[0, 0].numpy()
-    pieces, count = label(squares, np.ones((3, 3)))
-    joined = np.isin(pieces, np.unique(pieces[9:12, 9:12])) & (pieces > 0)
-    expected = np.kron(joined, np.ones((2, 2), bool)) & (lines[0, 0] > 0).numpy()
-    meant = _meant(erased, lines)[0, 0].numpy()
-    assert np.array_equal(meant, expected)
-    assert count > 3
-    assert 0 < meant.sum() < lines.sum()
-
-
-def test_an_erase_stroke_means_a_line_as_far_as_it_is_one():
-    lines = torch.zeros(1, 1, 48, 96)
-    lines[..., 20:24, 4:30] = 1
-    lines[..., 20:24, 36:90] = 1
-    erased = torch.zeros_like(lines)
-    erased[..., 20:24, 6:10] = 1
-    assert _meant(erased, lines)[0, 0, 21].nonzero()[:, 0].tolist() == list(range(4, 30))
-    lines[..., 20:24, 30:36] = 1
-    assert _meant(erased, lines)[0, 0, 21].nonzero().max() == 9 + 2 * STEPS
-
-
 @pytest.mark.parametrize("informed", [True, False])
 def test_the_image_branch_begins_as_the_first_prediction_network(informed):
     segmenter = Segmenter(build_network(TINY, 2))
@@ -374,38 +334,6 @@ def test_an_erase_stroke_lifts_nothing(image, initial, lifted):
     assert torch.equal(answer, strict)
 
 
-def test_the_middle_of_a_line_is_where_its_likelihood_is_largest_across_it():
-    """However unlikely the line, whatever its direction; it is a pixel or two wide."""
-    belief = torch.full((1, 1, 40, 40), -6.0)
-    belief[..., 9:12, 4:36] = -3.0
-    belief[..., 10, 4:36] = -2.0
-    for step in range(16):
-        belief[..., 18 + step, 8 + step] = -1.0
-    found = middles(belief)[0, 0]
-    assert found[10, 6:34].all()
-    assert not found[[7, 8, 9, 11, 12, 13], 8:32].any()
-    assert all(found[18 + step, 8 + step] for step in range(2, 14))
-    assert not any(found[18 + step, 11 + step] for step in range(3, 12))
-
-
-def test_a_slope_has_no_middle():
-    slope = torch.arange(40.0).expand(40, 40)[None, None] / 10 - 2
-    uneven = slope + slope.transpose(2, 3) / 3
-    assert not middles(uneven)[..., 4:-4, 4:-4].any()
-
-
-def test_a_middle_is_the_largest_within_three_pixels_along_two_of_four_ways():
-    belief = 2 * torch.randn(1, 1, 24, 24, generator=torch.Generator().manual_seed(6))
-    smooth = uniform_filter(np.pad(belief[0, 0].clamp(-HELD, HELD).double(), 1), 3)[1:-1, 1:-1] * 9
-    smooth /= uniform_filter(np.pad(np.ones((24, 24)), 1), 3)[1:-1, 1:-1] * 9
-    found = middles(belief)[0, 0]
-    for row, column in itertools.product(range(3, 21), repeat=2):
-        square = smooth[row - 3 : row + 4, column - 3 : column + 4]
-        ways = (square[3], square[:, 3], square.diagonal(), square[::-1].diagonal())
-        largest = sum(square[3, 3] >= way.max() - 1e-5 for way in ways)
-        assert bool(found[row, column]) == (largest >= 2)
-
-
 def test_before_the_first_stroke_less_is_asked_for_in_the_middle_of_a_line(image, initial):
     belief, strict = revised_by(image, initial)
     _, revised = revised_by(image, initial, look=(1.5, 0.5, -0.5))
@@ -430,16 +358,6 @@ def test_strokes_and_looks_have_their_own_margins(image, initial):
         features = one.encode(image, initial)
         assert torch.equal(one.refine(features, prompt), other.refine(features, prompt))
         assert not torch.equal(one.revise(features, initial), other.revise(features, initial))
-
-
-def test_strokes_that_are_held_lift_nothing_again(image, initial):
-    """Only the new stroke is taken away to see what it says."""
-    held = torch.where(stroke(30) != 0, HELD, initial.clamp(-6, 6))
-    asked = Asked(initial, stroke(30) + stroke(90), held)
-    assert torch.equal(asked.without_new().hints, stroke(30))
-    assert asked.adds.all()
-    assert not Asked(initial, stroke(30), held).adds.any()
-    assert not Asked(initial, stroke(30) + stroke(90, -1), held).adds.any()
 
 
 def test_in_training_margins_hold_everywhere(image, initial):
