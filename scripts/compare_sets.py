@@ -1,11 +1,9 @@
 """Print how refiners did on several sets, as two Markdown tables, and draw their gains.
 
-Usage: python scripts/compare_sets.py NAME=RUN[,RUN...][:REGEX] [NAME=RUN[,RUN...][:REGEX] ...]
-           [--against unet] [--figure FILE.png]
-
 Each RUN is a run folder of the independent protocol with sessions of ``manual`` and of the refiner
 of ``--against``; several are the same run with other seeds, and count as repeats. REGEX keeps the
-images whose names it begins.
+images whose names it begins. `linerefine compare` shows runs side by side; this takes them apart by
+set, with what a comparison of refiners needs beside one another.
 
 What it is worth: mean gain with its 95 % interval (bootstrap over images), and by how many points
 it is above that of ``--against``, paired by image; interactions until the manual person's best,
@@ -22,6 +20,7 @@ over images. In brackets how many times those of ``--against`` they are.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -34,8 +33,8 @@ import pandas as pd
 from linerefine.config import ExperimentConfig
 from linerefine.configure import load_config
 from linerefine.errors import DataError
-from linerefine.evaluation.numbers import GAIN_STROKES
-from linerefine.evaluation.sessions import by_hand, session_summary
+from linerefine.evaluation.numbers import GAIN_STROKES, gain_over
+from linerefine.evaluation.sessions import by_hand, sessions_of
 from linerefine.evaluation.statistics import estimate
 from linerefine.tracking.style import COLOURS, finish, in_percent, new_figure, save_png
 
@@ -120,16 +119,15 @@ class Found:
                 each.sort_values("round")[f"refined_{self.metric}"].to_numpy(np.float64)
                 for each in (own, hand)
             )
-            curves.append(
-                ours[np.minimum(steps, len(ours) - 1)] / theirs[np.minimum(steps, len(theirs) - 1)]
-                - 1
-            )
+            curves.append(gain_over(ours, theirs, steps))
         return np.mean(curves, axis=0)
 
 
 def main() -> None:
     """Print the table, and draw the picture if one is wanted."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", nargs="+", metavar="NAME=RUN[,RUN...][:REGEX]")
     parser.add_argument("--against", default="unet")
     parser.add_argument("--figure", type=Path)
@@ -166,7 +164,7 @@ def read(text: str) -> Found:
         msg = f"the runs of {name} differ in budget or metric; expected the same with other seeds."
         raise DataError(msg)
     rounds = _as_repeats(parts)
-    sessions = session_summary(rounds, metric, loop="independent", budget=budget, manual=manual)
+    sessions = sessions_of(rounds, first)
     return Found(name, manual, sessions, rounds, metric, min(GAIN_STROKES, budget))
 
 
@@ -183,7 +181,7 @@ def _played(folder: str, regex: str) -> tuple[pd.DataFrame, ExperimentConfig]:
         msg = f"no image of {run} has a name that begins with {regex!r}."
         raise DataError(msg)
     if settings.evaluation.loop != "independent":
-        msg = f"{run} was not made by the independent protocol; run it with --set protocol=..."
+        msg = f"{run} was made by another protocol; run it with --set protocol=independent."
         raise DataError(msg)
     return rounds, settings
 
@@ -268,7 +266,7 @@ def draw(found: list[Found]) -> object:
     panels = np.ravel(figure.subplots(down, across, squeeze=False))
     for panel, each in zip(panels, found, strict=False):
         names = [name for name in dict.fromkeys(each.rounds.refiner) if name != each.manual]
-        for name, colour in zip(names, COLOURS, strict=False):
+        for name, colour in zip(names, itertools.cycle(COLOURS), strict=False):
             panel.plot(each.gains(name), color=colour, label=name, linewidth=1.5)
         panel.axhline(0, color="0.35", linewidth=0.7)
         panel.set_title(re.sub(r",.*", "", each.name), fontsize=9)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from linerefine.configure import load_config
-from linerefine.evaluation.sessions import by_hand, session_summary
+from linerefine.evaluation.sessions import by_hand, sessions_of
 from linerefine.evaluation.statistics import estimate
 
 COLUMNS = {
@@ -54,13 +54,7 @@ def rows(run: Path) -> list[str]:
     if not table.exists():
         return []
     manual = by_hand(config.refiners)
-    sessions = session_summary(
-        pd.read_parquet(table),
-        config.metrics[0].name,
-        loop=config.evaluation.loop,
-        budget=config.evaluation.budget,
-        manual=manual,
-    )
+    sessions = sessions_of(pd.read_parquet(table), config)
     found = []
     for refiner, part in sessions[sessions["refiner"] != manual].groupby("refiner", sort=False):
         cells = [cell(part, title, column) for title, column in COLUMNS.items()]

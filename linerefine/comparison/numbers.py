@@ -12,7 +12,7 @@ import pandas as pd
 
 from linerefine.comparison.runs import FinishedRun
 from linerefine.errors import ConfigError
-from linerefine.evaluation.sessions import KEYS, session_summary
+from linerefine.evaluation.sessions import KEYS, sessions_of
 from linerefine.evaluation.statistics import Estimate, estimate
 from linerefine.gain import relative_gain
 
@@ -142,14 +142,7 @@ def curves(rows: Sequence[Row], metric: str) -> pd.DataFrame:
 
 def _sessions(run: FinishedRun, metric: str) -> pd.DataFrame:
     """Return one row per session of a run, with the seconds that its network took."""
-    evaluation = run.config.evaluation
-    sessions = session_summary(
-        _by(run, metric),
-        metric,
-        loop=evaluation.loop,
-        budget=evaluation.budget,
-        manual=run.manual,
-    ).set_index(KEYS)
+    sessions = sessions_of(_by(run, metric), run.config, metric).set_index(KEYS)
     strokes = run.rounds[run.rounds["round"] > 0]
     if "seconds_network" in strokes:
         sessions["network_seconds"] = strokes.groupby(KEYS)["seconds_network"].median()

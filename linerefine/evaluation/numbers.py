@@ -15,7 +15,15 @@ from linerefine.evaluation.seconds import MouseOptions, simulated_seconds
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EFFORTS", "GAIN_STROKES", "TO_BEST", "Loop", "efforts", "session_numbers"]
+__all__ = [
+    "EFFORTS",
+    "GAIN_STROKES",
+    "TO_BEST",
+    "Loop",
+    "efforts",
+    "gain_over",
+    "session_numbers",
+]
 
 Loop: TypeAlias = Literal["shared", "independent"]
 
@@ -84,7 +92,7 @@ def session_numbers(
     return (
         own
         | _reached(assisted, by_hand, spent, efforts(manual, mouse), budget)
-        | _gains(_over(assisted, by_hand, steps))
+        | _gains(gain_over(assisted, by_hand, steps))
     )
 
 
@@ -160,8 +168,26 @@ def _reached(
     }
 
 
-def _over(assisted: Values, by_hand: Values, steps: NDArray[np.intp]) -> Values:
-    """Return relative gains after equally many interactions; curves stay where they ended."""
+def gain_over(assisted: Values, by_hand: Values, steps: NDArray[np.intp]) -> Values:
+    """Return relative gains after equally many interactions; curves stay where they ended.
+
+    Parameters
+    ----------
+    assisted, by_hand : ndarray of float64, shape (N,) and (M,)
+        Scores after 0, 1, ... interactions of two people, each on their own.
+    steps : ndarray of int, shape (K,)
+        After how many interactions to compare them.
+
+    Returns
+    -------
+    gains : ndarray of float64, shape (K,)
+        nan where the manual score is 0.
+
+    Examples
+    --------
+    >>> gain_over(np.array([0.5, 0.6]), np.array([0.5, 0.5, 0.8]), np.arange(3)).round(2).tolist()
+    [0.0, 0.2, -0.25]
+    """
     scores, base = (each[np.minimum(steps, len(each) - 1)] for each in (assisted, by_hand))
     gains: Values = scores / np.where(base == 0, np.nan, base) - 1
     return gains

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from linerefine.config import MANUAL, RefinerConfig
+from linerefine.config import MANUAL, ExperimentConfig, RefinerConfig
 from linerefine.evaluation.numbers import GAIN_STROKES, Loop, session_numbers
 from linerefine.evaluation.seconds import MouseOptions
 
-__all__ = ["KEYS", "by_hand", "session_summary"]
+__all__ = ["KEYS", "by_hand", "image_gains", "session_summary", "sessions_of"]
 
 KEYS: Final = ["refiner", "image", "repeat"]
 """What tells a session from another."""
@@ -120,3 +120,54 @@ def session_summary(
             for key, curve in curves.items()
         ]
     )
+
+
+def sessions_of(
+    rounds: pd.DataFrame, config: ExperimentConfig, metric: str | None = None
+) -> pd.DataFrame:
+    """Return one row per session of a run, by the run's own rules.
+
+    Parameters
+    ----------
+    rounds : DataFrame
+        The run's table of rounds.
+    config : ExperimentConfig
+        Of the run.
+    metric : str, optional
+        None: its steering metric.
+
+    Returns
+    -------
+    sessions : DataFrame
+        As `session_summary` returns them.
+    """
+    return session_summary(
+        rounds,
+        metric or config.metrics[0].name,
+        loop=config.evaluation.loop,
+        budget=config.evaluation.budget,
+        manual=by_hand(config.refiners),
+    )
+
+
+def image_gains(sessions: pd.DataFrame, refiner: str) -> dict[str, float]:
+    """Return a refiner's mean gain per image, largest first.
+
+    Parameters
+    ----------
+    sessions : DataFrame
+        As `session_summary` returns them.
+    refiner : str
+        Its key.
+
+    Returns
+    -------
+    gains : dict of str to float
+        ``mean_gain``, means over repeats; images where it is nowhere defined are left out.
+    """
+    if sessions.empty:
+        return {}
+    own = sessions[sessions["refiner"] == refiner]
+    images = own.groupby("image")["mean_gain"].mean().dropna()
+    ordered = images.sort_values(ascending=False, kind="stable")
+    return {str(image): float(gain) for image, gain in ordered.items()}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from linerefine.cache import atomic_write
-from linerefine.evaluation.sessions import by_hand
+from linerefine.evaluation.sessions import by_hand, image_gains, sessions_of
 from linerefine.events import ArtifactWritten, SessionKey
 from linerefine.experiment.bench import Bench
 from linerefine.experiment.networks import fit_result
@@ -22,7 +22,7 @@ from linerefine.report import RunResult
 from linerefine.samples import Sample
 from linerefine.tracking import bands, bars, before_after, figures, strips, style
 from linerefine.tracking.tables import percent
-from linerefine.tracking.traces import helping, image_gains
+from linerefine.tracking.traces import helping
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,8 +41,10 @@ def draw_pictures(bench: Bench, result: RunResult) -> None:
     for refiner in result.rounds["refiner"].unique() if len(result.rounds) else ():
         for image, figure in _overlays(bench, str(refiner), label):
             _keep(bench, figure, f"overlay-{refiner}-{image}", refiner=str(refiner))
-    for refiner in helping(result.rounds) if len(result.rounds) else ():
-        _draw_chosen(bench, result, refiner, label)
+    if len(result.rounds):
+        sessions = sessions_of(result.rounds, result.config)
+        for refiner in helping(result.rounds):
+            _draw_chosen(bench, result, refiner, image_gains(sessions, refiner), label)
 
 
 def _whole_run(bench: Bench, result: RunResult, label: str) -> Iterator[tuple[str, Figure]]:
@@ -121,9 +123,10 @@ def _shown(
 # ------------------------------------------------------- chosen by their gain
 
 
-def _draw_chosen(bench: Bench, result: RunResult, refiner: str, label: str) -> None:
+def _draw_chosen(
+    bench: Bench, result: RunResult, refiner: str, gains: Mapping[str, float], label: str
+) -> None:
     """Draw the images with the largest and the smallest gain, and a tile of the first of them."""
-    gains = image_gains(result.rounds, refiner)
     names = list(dict.fromkeys([*list(gains)[:1], *list(gains)[-1:]]))
     titles = ["largest gain", "smallest gain"] if len(names) > 1 else [""]
     shown = []

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from linerefine.evaluation.sessions import by_hand, session_summary
+from linerefine.evaluation.sessions import by_hand, sessions_of
 from linerefine.evaluation.statistics import estimate
 from linerefine.report import RunResult
 from linerefine.tracking.style import metric_title
@@ -103,16 +103,8 @@ def _revised(refiner: str, mean: Mapping[str, float], metric: str) -> Iterator[s
 
 def _intervals(result: RunResult, metric: str) -> dict[str, str]:
     """Return how sure the mean gain of each refiner is, in words."""
-    config = result.config
-    sessions = session_summary(
-        result.rounds,
-        metric,
-        loop=config.evaluation.loop,
-        budget=config.evaluation.budget,
-        manual=by_hand(config.refiners),
-    )
     said = {}
-    for refiner, part in sessions.groupby("refiner"):
+    for refiner, part in sessions_of(result.rounds, result.config, metric).groupby("refiner"):
         found = estimate(part.pivot(index="image", columns="repeat", values="mean_gain"))
         if found.images < 2 or math.isnan(found.low):
             continue

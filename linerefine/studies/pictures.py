@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from linerefine.cache import atomic_write
 from linerefine.config import MANUAL
-from linerefine.evaluation.sessions import by_hand, session_summary
+from linerefine.evaluation.sessions import by_hand, image_gains, sessions_of
 from linerefine.events import SessionKey
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.loading import load_bench
@@ -178,8 +178,9 @@ def extremes_view(outcome: Outcome) -> Section:
     pictures = []
     for protocol, result in outcome.results.items():
         bench = _bench(outcome, result)
+        sessions = sessions_of(result.rounds, result.config)
         for key in (part.key for part in result.config.refiners if part.name != MANUAL):
-            shown = _worst_and_best(bench, key, _gains(result, key))
+            shown = _worst_and_best(bench, key, image_gains(sessions, key))
             if not shown:
                 continue
             title = f"{key}, protocol {protocol} ({outcome.data})"
@@ -191,29 +192,13 @@ def extremes_view(outcome: Outcome) -> Section:
     return Section("Best and worst", "", tuple(pictures))
 
 
-def _gains(result: RunResult, refiner: str) -> dict[str, float]:
-    """Return a refiner's mean gain per image, by the rules of the run."""
-    if result.rounds.empty:
-        return {}
-    evaluation = result.config.evaluation
-    sessions = session_summary(
-        result.rounds,
-        result.config.metrics[0].name,
-        loop=evaluation.loop,
-        budget=evaluation.budget,
-        manual=by_hand(result.config.refiners),
-    )
-    own = sessions[sessions["refiner"] == refiner].groupby("image")["mean_gain"].mean().dropna()
-    return {str(image): float(gain) for image, gain in own.items()}
-
-
 def _worst_and_best(bench: Bench, refiner: str, gains: Mapping[str, float]) -> list[Shown]:
     if not gains:
         return []
-    best, worst = max(gains, key=gains.__getitem__), min(gains, key=gains.__getitem__)
+    names = list(gains)
     cut = np.log(bench.config.session.threshold / (1 - bench.config.session.threshold))
     shown = []
-    for image in dict.fromkeys((best, worst)):
+    for image in dict.fromkeys((names[0], names[-1])):
         sample = bench.loaded(image)
         with np.load(masks_path(bench, refiner, image)) as masks:
             manual, refined = masks["manual"], masks["refined"]

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from linerefine.config import MANUAL
-from linerefine.evaluation.sessions import by_hand, session_summary
+from linerefine.evaluation.sessions import sessions_of
 from linerefine.evaluation.statistics import Estimate, estimate, paired_test
 from linerefine.report import RunResult, Section, Table
 from linerefine.studies.perform import Outcome
@@ -99,14 +99,7 @@ _EXPLAINED = (
 
 
 def _session_tables(outcome: Outcome, protocol: str, result: RunResult) -> Iterator[Table]:
-    evaluation, metric = result.config.evaluation, result.config.metrics[0].name
-    sessions = session_summary(
-        result.rounds,
-        metric,
-        loop=evaluation.loop,
-        budget=evaluation.budget,
-        manual=by_hand(result.config.refiners),
-    )
+    sessions = sessions_of(result.rounds, result.config)
     assisted = sessions[~sessions["refiner"].isin(_people(result))]
     by_refiner = {
         part.key: assisted[assisted["refiner"] == part.key]

@@ -20,7 +20,6 @@ __all__ = [
     "gamma_density",
     "gamma_words",
     "helping",
-    "image_gains",
     "interval",
     "mean_steps",
     "spread_out",
@@ -141,22 +140,6 @@ def helping(rounds: pd.DataFrame) -> list[str]:
     largest = rounds.groupby("refiner")["relative_gain"].agg(lambda gains: gains.abs().max())
     changing = [name for name in names if largest[name] > 1e-9]
     return changing or names
-
-
-def image_gains(rounds: pd.DataFrame, refiner: str) -> dict[str, float]:
-    """Return a refiner's relative gain per image, largest first.
-
-    Returns
-    -------
-    gains : dict of str to float
-        Mean over interactions 1, 2, ... and then over repeats; images whose
-        gain is nowhere defined are left out.
-    """
-    part = rounds[(rounds["refiner"] == refiner) & (rounds["round"] > 0)]
-    sessions = part.groupby(["image", "repeat"])["relative_gain"].mean()
-    images = sessions.groupby(level="image").mean().dropna()
-    ordered = images.sort_values(ascending=False, kind="stable")
-    return {str(image): float(gain) for image, gain in ordered.items()}
 
 
 def interval(

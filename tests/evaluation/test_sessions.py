@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linerefine.config import RefinerConfig
+from linerefine.config import ExperimentConfig, RefinerConfig
 from linerefine.evaluation.numbers import GAIN_STROKES
 from linerefine.evaluation.seconds import MouseOptions, simulated_seconds
-from linerefine.evaluation.sessions import by_hand, session_summary
+from linerefine.evaluation.sessions import by_hand, image_gains, session_summary, sessions_of
 from linerefine.evaluation.summary import summarise_sessions
 from linerefine.evaluation.tables import session_tables
 
@@ -197,6 +197,52 @@ def test_the_manual_person_may_have_a_label() -> None:
     assert by_hand(refiners) == "pen"
     assert by_hand(refiners[:1]) == "manual"
     assert row(frame, loop="independent", manual=by_hand(refiners))["manual_best"] == 0.5
+
+
+def config(loop: str, *refiners: dict[str, str]) -> ExperimentConfig:
+    return ExperimentConfig.model_validate(
+        {
+            "loader": {"name": "folder"},
+            "metrics": [{"name": "pfm"}],
+            "refiners": refiners,
+            "evaluation": {"loop": loop, "budget": 100},
+        }
+    )
+
+
+@pytest.mark.parametrize("loop", ["shared", "independent"])
+def test_sessions_of_a_run_go_by_its_own_rules(loop: str) -> None:
+    frame = pd.concat([session("unet", [0.4, 0.9]), session("pen", [0.4, 0.5, 0.6])])
+    run = config(loop, {"name": "unet"}, {"name": "manual", "label": "pen"})
+    expected = session_summary(frame, "pfm", loop=loop, budget=100, manual="pen")
+    pd.testing.assert_frame_equal(sessions_of(frame, run), expected)
+
+
+def test_gains_of_images_are_those_of_the_loop_largest_first() -> None:
+    """Image a gains much in one stroke and ends; the person catches up: b gains more."""
+    frame = pd.concat(
+        [
+            session("unet", [0.4, 0.8], image="a"),
+            session("manual", [0.4, 0.5, 0.8], image="a"),
+            session("unet", [0.4, 0.6, 0.9], image="b"),
+            session("manual", [0.4, 0.5, 0.8], image="b"),
+            session("unet", [0.4, 0.6], image="nobody drew by hand"),
+        ]
+    )
+    run = config("independent", {"name": "unet"}, {"name": "manual"})
+    gains = image_gains(sessions_of(frame, run), "unet")
+    assert list(gains) == ["b", "a"]
+    expected = [(0.6 / 0.5 - 1 + 99 * (0.9 / 0.8 - 1)) / 100, (0.8 / 0.5 - 1) / 100]
+    assert list(gains.values()) == pytest.approx(expected)
+
+
+def test_gains_of_images_are_means_over_repeats() -> None:
+    frame = pd.concat(
+        [session("unet", [0.4, end], [0.4, 0.5], repeat=r) for r, end in enumerate((0.6, 0.7))]
+    )
+    sessions = session_summary(frame, "pfm", loop="shared", budget=100)
+    assert image_gains(sessions, "unet") == pytest.approx({"a": (0.2 + 0.4) / 2})
+    assert image_gains(sessions[:0], "unet") == {}
 
 
 CURVES = st.lists(st.integers(1, 9).map(lambda x: x / 10), min_size=1, max_size=12)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +11,6 @@ from linerefine.tracking.traces import (
     crossing,
     gamma_density,
     helping,
-    image_gains,
     interval,
     mean_steps,
     spread_out,
@@ -86,18 +83,3 @@ def test_labels_that_are_apart_stay_where_they_are():
 def test_refiners_that_change_nothing_do_not_help_unless_there_is_no_other(rounds):
     assert helping(rounds) == ["unet"]
     assert helping(rounds[rounds["refiner"] == "echo"]) == ["echo"]
-
-
-def test_gains_of_images_are_means_of_means_largest_first(rounds):
-    part = rounds[rounds["refiner"] == "unet"].copy()
-    part.loc[part["image"] == "mirror 2", "relative_gain"] /= 2
-    gains = image_gains(part, "unet")
-    assert list(gains) == ["mirror 1", "mirror 2"]
-    # By hand: 0.08 i / 6 for i = 1 ... 6, and 0.04 i / 4 for i = 1 ... 4.
-    assert list(gains.values()) == pytest.approx([0.08 * 3.5 / 6, 0.04 * 2.5 / 4])
-
-
-def test_an_image_whose_gain_is_undefined_has_none(rounds):
-    part = rounds[rounds["refiner"] == "unet"].copy()
-    part.loc[part["image"] == "mirror 2", "relative_gain"] = math.nan
-    assert list(image_gains(part, "unet")) == ["mirror 1"]
