@@ -32,21 +32,42 @@ __all__ = [
 ]
 
 
+TRAINING: Mapping[str, Any] = {
+    "rounds": 3,
+    "learn": "every",
+    "strokes_per_patch": 8,
+    "loss": "bce",
+    "near": 2.0,
+}
+"""How ``anchored`` is trained unless the user says otherwise: as a session goes."""
+
 INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "feedback": {"options": {"feedback": False}},
     "hold": {"options": {"hold": False}},
-    "first_prediction": {"options": {"informed": False}},
-    "thinning": {"options": {"thin": False}},
-    "margins": {"options": {"look": (0.0, 0.0, 0.0), "margins": (0.0, 0.0, 0.0)}},
+    "informed": {"options": {"informed": False}},
+    "thin": {"options": {"thin": False}, "weights": "whole"},
+    "margins": {
+        "options": {
+            "look": {"add": 0.0, "erase": 0.0, "middle": 0.0},
+            "margins": {"add": 0.0, "erase": 0.0},
+            "lifted": {"add": 0.0, "middle": 0.0},
+            "lenient": False,
+            "careful": None,
+        },
+        "weights": "whole",
+    },
     "lift": {"options": {"lift": None}, "weights": "whole"},
-    "middles": {"options": {"look": (1.5, -0.5, 1.5), "lifted": (0.5, 0.5)}, "weights": "whole"},
-    "leniency": {"options": {"lenient": False}, "weights": "whole"},
-    "care": {"options": {"careful": None}, "weights": "whole"},
-    "revision": {"options": {"revise": False, "margins": (1.5, -0.5, -0.5)}},
+    "middles": {
+        "options": {"look": {"middle": 1.5}, "lifted": {"middle": 0.5}},
+        "weights": "whole",
+    },
+    "lenient": {"options": {"lenient": False}, "weights": "whole"},
+    "careful": {"options": {"careful": None}, "weights": "whole"},
+    "look": {"options": {"revise": False, "margins": {"erase": -0.5}}, "weights": "whole"},
     "beginning": {"options": {"begin": "random"}},
     "rounds": {"training": {"rounds": 1}},
     "every_round": {"training": {"learn": "last"}},
-    "strokes": {"training": {"strokes_per_patch": 1}},
+    "strokes_per_patch": {"training": {"strokes_per_patch": 1}},
     "near": {"training": {"near": 0.0}},
     "cross_entropy": {"training": {"loss": "dice_bce"}},
 }
@@ -59,12 +80,12 @@ more training had.
 
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "keep": {"training": {"keep": 1.0}},
-    "rims_after_strokes": {"options": {"margins": (1.5, -0.5, -0.5)}, "weights": "whole"},
+    "rims_after_strokes": {"options": {"margins": {"erase": -0.5}}, "weights": "whole"},
     "reach": {"options": {"reach": 48}, "weights": "whole"},
 }
 """What could be added to it, and has not been shown to pay."""
 
-RIVAL: Mapping[str, Any] = {"strokes_per_patch": 8, "near": 2.0}
+RIVAL: Mapping[str, Any] = {name: TRAINING[name] for name in ("strokes_per_patch", "near")}
 """What of its training the paper's refiner can take over at no cost: a fairer rival."""
 
 
@@ -102,8 +123,7 @@ def linerefine_refiners() -> Iterator[Entry[Refiner]]:
     summary = "a network that mends its own answer and never sees strokes"
     yield Entry("iternet", summary, _iternet, options.IterNetOptions)
     summary = "keeps its last answer but for what it is sure of, and holds every stroke"
-    session = {"rounds": 3, "learn": "every", "strokes_per_patch": 8, "loss": "bce", "near": 2.0}
-    yield Entry("anchored", summary, _anchored, options.AnchoredOptions, training=session)
+    yield Entry("anchored", summary, _anchored, options.AnchoredOptions, training=TRAINING)
     yield Entry("manual", "strokes pasted on the first prediction: the baseline", _manual)
 
 

@@ -7,9 +7,10 @@ set, with what a comparison of refiners needs beside one another.
 
 What it is worth: mean gain with its 95 % interval (bootstrap over images), and by how many points
 it is above that of ``--against``, paired by image; interactions until the manual person's best,
-means over images, the whole budget where it was never reached. How many sessions reached it stands
-beside them, and how many times as many interactions as those of ``--against`` they took in sessions
-where both did, for a mean of such budgets hides which it is.
+means over images, the whole budget where it was never reached, and how many hinted pixels fewer
+than the manual person's that is. How many sessions reached it stands beside them, and how many
+times as many interactions as those of ``--against`` they took in sessions where both did, for a
+mean of such budgets hides which it is.
 
 Scores and harm: the score of what the refiner makes of the first prediction before the first
 stroke, and the best one; regret, all of it shared among the strokes and that of strokes alone, and
@@ -38,7 +39,7 @@ from linerefine.evaluation.sessions import by_hand, sessions_of
 from linerefine.evaluation.statistics import estimate
 from linerefine.tracking.style import COLOURS, finish, in_percent, new_figure, save_png
 
-WORTH = ("mean gain, %", "above", "interactions", "arrived", "where both do")
+WORTH = ("mean gain, %", "above", "interactions", "saved, %", "arrived", "where both do")
 SCORES = ("revised, %", "best, %", "regret, px", "by strokes", "compliance, %", "worse, %")
 PANELS = 3
 """Most panels beside one another."""
@@ -95,6 +96,11 @@ class Found:
     def by_session(self, refiner: str, column: str) -> pd.DataFrame:
         """Return a number of every session, a row per image, a column per repeat."""
         return self.of(refiner).pivot(index="image", columns="repeat", values=column)
+
+    def saved(self, refiner: str) -> float:
+        """Return by what share fewer pixels are hinted until the mark than by the manual person."""
+        ours, theirs = (self.of(name).pixels_to_best.mean() for name in (refiner, self.manual))
+        return float(1 - ours / theirs) if theirs else math.nan
 
     def where_both_arrive(self, refiner: str, other: str) -> tuple[float, int]:
         """Return a fraction of interactions, and over how many sessions."""
@@ -223,7 +229,7 @@ def _worth(found: Found, name: str, other: str) -> tuple[str, ...]:
     reached = f"{own.reached.sum():.0f} of {len(own)}"
     interactions = f"{needed:.1f}{_times(needed, there)}"
     if name == found.manual:
-        return ("", "", interactions, reached, "")
+        return ("", "", interactions, "", reached, "")
     gains = [found.by_session(each, "mean_gain") for each in (name, other)]
     gain, above = estimate(gains[0]), estimate(gains[0] - gains[1])
     times, both = found.where_both_arrive(name, other)
@@ -231,6 +237,7 @@ def _worth(found: Found, name: str, other: str) -> tuple[str, ...]:
         f"{100 * gain.mean:+.1f} ({100 * gain.low:.1f} to {100 * gain.high:.1f})",
         "" if name == other else f"{100 * above.mean:+.2f} ({_ends(above.low, above.high)})",
         interactions,
+        f"{100 * found.saved(name):.0f}",
         reached,
         "" if name == other else f"{times:.2f} × ({both})",
     )

@@ -90,6 +90,8 @@ def test_a_row_says_what_was_found_by_hand(run, monkeypatch, capsys):
     assert unet["above"] == manual["mean gain, %"] == ""
     assert (ours["interactions"], unet["interactions"]) == ("1.0 (0.50 ×)", "2.0 (1.00 ×)")
     assert ours["where both do"] == "0.50 × (1)"
+    # Ten pixels a stroke: 10 and 20 until the mark, which takes 30 by hand.
+    assert (ours["saved, %"], unet["saved, %"], manual["saved, %"]) == ("67", "33", "")
     # (24 + 10 + 20) / 2, and without what came before a stroke, against (30 + 60 + 90) / 3
     assert (ours["regret, px"], ours["by strokes"]) == ("27.0 (0.45 ×)", "15.0 (0.25 ×)")
     assert unet["worse, %"] == "33.3"

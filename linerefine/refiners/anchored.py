@@ -21,7 +21,7 @@ PROMPT_CHANNELS = 7
 """First prediction, answer before (logits and probability), strokes, new strokes."""
 
 FAINTEST = 0.25
-"""Least logits of what was changed."""
+"""Least logits of what was changed, though the belief may say less."""
 
 
 class Anchored(Refiner):
@@ -45,7 +45,7 @@ class Anchored(Refiner):
     it is wrong. Additions after an erase stroke are right least often, so there
     are none (docs/explanation/anchored.md has the numbers). In the middle of a
     line a pixel goes only where an erase stroke means that line: elsewhere a
-    line becomes thinner, and is never cut.
+    line becomes thinner, and is not cut; where lines cross it may be.
 
     The middle of a line, where the belief has a ridge, is a pixel or two wide:
     adding it spoils little where there is no line, and joins much where there
@@ -77,11 +77,6 @@ class Anchored(Refiner):
         widths = (options.width, *[2 * options.width] * 3)
         self.pyramid = ImagePyramid(widths)
         self.branch = PromptBranch(PROMPT_CHANNELS, widths)
-        self.margins: Tensor
-        """How sure it must be, log-odds: after an add or erase stroke, to add or to erase."""
-        adding, correcting, erasing = options.margins
-        margins = torch.tensor([[adding, correcting], [math.inf, erasing]])
-        self.register_buffer("margins", margins, persistent=False)  # the options have them
 
     def begin_from(self, segmenter: Segmenter) -> None:
         """Let the image branch begin as the first-prediction network, but for its last layer.
@@ -186,29 +181,30 @@ class Anchored(Refiner):
 
     def _revised(self, asked: Asked, belief: Tensor) -> Tensor:
         """Return what it makes of the first prediction."""
-        adding, erasing, joining = self.options.look
-        expected = asked.merit(belief).logit()
-        to_add, to_erase = torch.full_like(belief, adding), torch.full_like(belief, erasing)
+        look, expected = self.options.look, asked.expected_f(belief).logit()
+        to_add, to_erase = torch.full_like(belief, look.add), torch.full_like(belief, look.erase)
         if self.options.lenient:
             to_add = to_add.minimum(expected.clamp(min=0) / 2)
-        to_add = torch.where(middles(belief), to_add.clamp(max=joining), to_add)
+        to_add = torch.where(middles(belief), to_add.clamp(max=look.middle), to_add)
         if self.options.careful is not None:
             to_erase = to_erase.maximum(expected - self.options.careful)
-        margins = torch.where(asked.change == 0, to_add, to_erase)
-        return self._answer(asked, belief, margins, self._loose(asked))
+        margins = torch.where(asked.is_line, to_erase, to_add)
+        return self._answer(asked, belief, margins, self._free(asked))
 
     def _redrawn(self, features: Features, asked: Asked, belief: Tensor) -> Tensor:
         """Return the answer to a new stroke."""
-        margins = self._margins(asked)
+        to_add = torch.full_like(belief, self.options.margins.add)
         # Not in training, whose sessions need not be as good: it takes a second pass.
         if self.options.lift is not None and not self.training and asked.adds.any():
             with torch.no_grad():
                 lift = belief - self._belief(features, asked.without_new())
-            adding, joining = self.options.lifted
-            is_meant = asked.adds & (asked.change == 0) & (lift > self.options.lift)
-            least = torch.where(middles(belief), min(adding, joining), adding)
-            margins = torch.where(is_meant, margins.minimum(least), margins)
-        return self._answer(asked, belief, margins, self._open(asked))
+            add, middle = self.options.lifted.add, self.options.lifted.middle
+            least = torch.where(middles(belief), min(add, middle), add)
+            to_add = torch.where(lift > self.options.lift, to_add.minimum(least), to_add)
+        to_add = torch.where(asked.adds, to_add, math.inf)
+        margins = torch.where(asked.is_line, self.options.margins.erase, to_add)
+        is_open = asked.within(self.options.reach) & self._free(asked)
+        return self._answer(asked, belief, margins, is_open)
 
     def _answer(self, asked: Asked, belief: Tensor, margins: Tensor, is_open: Tensor) -> Tensor:
         """Return the answer before with what is surely wrong of what is open changed."""
@@ -222,15 +218,7 @@ class Anchored(Refiner):
             return answer
         return torch.where(asked.hints != 0, HELD * asked.hints, answer)
 
-    def _margins(self, asked: Asked) -> Tensor:
-        """Return by how much each pixel must contradict the answer before; (B, 1, H, W)."""
-        return self.margins[asked.stroke, asked.change]
-
-    def _open(self, asked: Asked) -> Tensor:
-        """Return what a new stroke opens for change at all, bool of shape (B, 1, H, W)."""
-        return asked.within(self.options.reach) & self._loose(asked)
-
-    def _loose(self, asked: Asked) -> Tensor:
+    def _free(self, asked: Asked) -> Tensor:
         """Return what is no middle of a line that must stay, bool of shape (B, 1, H, W)."""
         if not self.options.thin:
             return torch.ones_like(asked.before, dtype=torch.bool)

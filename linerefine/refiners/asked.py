@@ -20,14 +20,14 @@ CLOSE = 0.5
 What the network itself changes stays farther away, so that nobody takes it for a stroke.
 """
 
-STEPS = 32
-"""How far from an erase stroke along a line is looked for what it means, in steps of two pixels."""
+ALONG = 32
+"""How far along a line an erase stroke means it, in steps of two pixels."""
 
 RIM = 2
 """Pixels on either side over which lines are smoothed before their middles are looked for."""
 
-FOLLOWED = 40
-"""Pixels from an erase stroke up to which the line it lies on may go."""
+MEANT_WITHIN = 40
+"""Pixels from an erase stroke, along either axis, within which it means the line it lies on."""
 
 RIDGE = 3
 """Pixels on either side of the middle of a line that are compared with it."""
@@ -63,15 +63,18 @@ class Asked:
         return torch.cat(halves(self.hints * ~is_held), dim=1)
 
     @property
-    def stroke(self) -> Tensor:
-        """Kind of the new stroke, 0 for add, 1 for erase; shape (B, 1, 1, 1)."""
-        pixels = self.new.sum(dim=(2, 3))
-        return (pixels[:, 1] > pixels[:, 0]).long()[:, None, None, None]
+    def erases(self) -> Tensor:
+        """Whether the new stroke erases, bool of shape (B, 1, 1, 1).
+
+        Where several are new, in training, whether most of their pixels do.
+        """
+        pixels = self.new.sum(dim=(2, 3), keepdim=True)
+        return pixels[:, 1:] > pixels[:, :1]
 
     @property
     def adds(self) -> Tensor:
         """Whether there is a new stroke and it adds, bool of shape (B, 1, 1, 1)."""
-        return (self.stroke == 0) & (self.new.amax(dim=(1, 2, 3), keepdim=True) > 0)
+        return ~self.erases & (self.new.amax(dim=(1, 2, 3), keepdim=True) > 0)
 
     def without_new(self) -> Asked:
         """Return the same question before the new stroke was drawn."""
@@ -79,22 +82,22 @@ class Asked:
         return Asked(self.initial, self.hints.masked_fill(is_new, 0), self.before)
 
     @property
-    def change(self) -> Tensor:
-        """Kind of any change, 0 for adding, 1 for erasing; shape (B, 1, H, W)."""
-        return (self.before > 0).long()
+    def is_line(self) -> Tensor:
+        """Whether the answer before says line, bool of shape (B, 1, H, W)."""
+        return self.before > 0
 
     @property
     def opposite(self) -> Tensor:
         """Sign of what the answer before is not; shape (B, 1, H, W)."""
-        return 1 - 2 * self.change.to(self.before.dtype)
+        return 1 - 2 * self.is_line.to(self.before.dtype)
 
     def excess(self, belief: Tensor) -> Tensor:
         """Return by how much a belief contradicts the answer before; negative if it does not."""
         return self.opposite * belief
 
-    def merit(self, belief: Tensor) -> Tensor:
+    def expected_f(self, belief: Tensor) -> Tensor:
         """Return the F-measure that a belief expects of the answer before, shape (B, 1, 1, 1)."""
-        likely, lines = belief.sigmoid(), (self.before > 0).to(belief.dtype)
+        likely, lines = belief.sigmoid(), self.is_line.to(belief.dtype)
         right, both = (
             each.sum(dim=(1, 2, 3), keepdim=True) for each in (likely * lines, likely + lines)
         )
@@ -116,14 +119,15 @@ class Asked:
     def spines(self) -> Tensor:
         """Return the middles of lines that no erase stroke means, bool of shape (B, 1, H, W).
 
-        Three pixels wide, wider where lines are as wide as a pen. A stroke
-        means the line it lies on, FOLLOWED pixels along it.
+        Three pixels wide, wider where lines are as wide as a pen; a single
+        line's is in one piece, where lines cross it may have gaps. A stroke
+        means the line it lies on, as far as ALONG and MEANT_WITHIN say.
         """
         smooth = functional.avg_pool2d(self.before.sigmoid(), 2 * RIM + 1, stride=1, padding=RIM)
         middle = _grown(_is_ridge(smooth).to(smooth.dtype)) > 0
-        erased, is_line = self.new[:, 1:], self.before > 0
-        is_meant = _meant(erased, is_line.to(erased.dtype)) & near(erased > 0, FOLLOWED)
-        return is_line & middle & ~is_meant
+        erased = self.new[:, 1:]
+        is_meant = _meant(erased, self.is_line.to(erased.dtype)) & near(erased > 0, MEANT_WITHIN)
+        return self.is_line & middle & ~is_meant
 
 
 def halves(hints: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,7 +136,9 @@ def halves(hints: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def middles(belief: Tensor) -> Tensor:
-    """Return where a belief has a ridge: the middle of what may be a line, a pixel or two wide.
+    """Return where a belief has a ridge: the middle of what may be a line.
+
+    A pixel or two wide; where a belief is flat, for it is as sure as can be, all of it.
 
     Parameters
     ----------
@@ -186,10 +192,10 @@ def _meant(erased: Tensor, lines: Tensor) -> Tensor:
     Returns
     -------
     meant : Tensor of bool, shape (B, 1, H, W)
-        What is joined to a stroke, as squares of two by two pixels are, STEPS of them far.
+        What is joined to a stroke, as squares of two by two pixels are, ALONG of them far.
     """
     passes, meant = _halved(torch.maximum(lines, erased)), _halved(erased)
-    for _ in range(STEPS):
+    for _ in range(ALONG):
         meant = torch.minimum(passes, _grown(meant))
     return (functional.interpolate(meant, scale_factor=2.0, mode="nearest") > 0) & (lines > 0)
 

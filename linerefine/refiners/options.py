@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -14,8 +14,11 @@ __all__ = [
     "Encoding",
     "Input",
     "IterNetOptions",
+    "LiftedMargins",
+    "LookMargins",
     "PANOptions",
     "PromptOptions",
+    "StrokeMargins",
     "UNetOptions",
 ]
 
@@ -98,7 +101,33 @@ class IterNetOptions(Options):
     )
 
 
-_Margin: TypeAlias = Annotated[float, Field(ge=-4)]
+def _margin(default: float, what: str) -> Any:
+    """Return a field that says how sure a refiner must be; below 0 it need not quite believe."""
+    return Field(default, ge=-4, description=f"How sure it must be to {what}, log-odds.")
+
+
+class LookMargins(Options):
+    """How sure ``anchored`` must be to change a pixel before the first stroke."""
+
+    add: float = _margin(1.5, "add a pixel")
+    erase: float = _margin(-0.5, "erase a pixel")
+    middle: float = _margin(-1.0, "add the middle of a line")
+
+
+class StrokeMargins(Options):
+    """How sure ``anchored`` must be to change a pixel after a stroke."""
+
+    add: float = _margin(
+        1.5, "add a pixel after an add stroke; after an erase stroke it never does"
+    )
+    erase: float = _margin(0.5, "erase a pixel")
+
+
+class LiftedMargins(Options):
+    """How sure ``anchored`` must be to add what an add stroke means."""
+
+    add: float = _margin(0.5, "add a pixel")
+    middle: float = _margin(-1.5, "add the middle of a line")
 
 
 class AnchoredOptions(Options):
@@ -116,27 +145,20 @@ class AnchoredOptions(Options):
     hold: bool = Field(
         True, description="Whether strokes are held as constraints in the logits themselves."
     )
-    look: tuple[_Margin, _Margin, _Margin] = Field(
-        (1.5, -0.5, -1.0),
-        description="How sure it must be to change a pixel before the first stroke, log-odds: to "
-        "add, to erase, to add the middle of a line. Below 0 it need not quite believe that the "
-        "pixel is wrong.",
+    look: LookMargins = Field(
+        LookMargins(),
+        description="How sure it must be to change a pixel before the first stroke, log-odds; "
+        "below 0 it need not quite believe that the pixel is wrong.",
     )
-    margins: tuple[_Margin, _Margin, _Margin] = Field(
-        (1.5, 0.5, 0.5),
-        description="The same after an add stroke, to add and to erase, and after an erase "
-        "stroke, to erase. After an erase stroke it never adds.",
-    )
+    margins: StrokeMargins = Field(StrokeMargins(), description="The same after a stroke.")
     lift: float | None = Field(
         0.5,
         ge=0,
         description="By how much an add stroke raises the belief in what it means, log-odds. "
         "None: margins hold everywhere.",
     )
-    lifted: tuple[_Margin, _Margin] = Field(
-        (0.5, -1.5),
-        description="How sure it must be to add what a stroke means so, log-odds: anything, and "
-        "the middle of a line.",
+    lifted: LiftedMargins = Field(
+        LiftedMargins(), description="How sure it must be to add what a stroke means so, log-odds."
     )
     lenient: bool = Field(
         True,
@@ -159,7 +181,7 @@ class AnchoredOptions(Options):
     revise: bool = Field(
         True,
         description="Whether it looks at the whole image before the first stroke, and changes "
-        "what it is sure of. Without, margins of (1.5, -0.5, -0.5) let strokes do as much.",
+        "what it is sure of. Without, margins.erase of -0.5 lets strokes do as much.",
     )
     reach: int | None = Field(
         None,

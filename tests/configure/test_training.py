@@ -71,12 +71,15 @@ def test_each_variant_is_one_ingredient_less_or_more(registry):
     for name in RIVAL:
         assert getattr(config.training_of(rival), name) == getattr(config.training_of(whole), name)
     # Strokes then do what a look would have done.
-    together = ({"look", "lifted"}, {"look", "margins"}, {"revise", "margins"})
-    # Rows repeat the numbers that they leave as they are.
-    middles, rims = (by_label[name].options for name in ("no_middles", "with_rims_after_strokes"))
-    assert middles["look"] == [*whole.options["look"][:2], whole.options["look"][0]]
-    assert middles["lifted"] == 2 * [whole.options["lifted"][0]]
-    assert rims["margins"] == [whole.options["margins"][0], -0.5, -0.5]
+    together = (
+        {"look", "lifted"},
+        {"look", "margins", "lifted", "lenient", "careful"},
+        {"revise", "margins"},
+    )
+    # Without middles these are as any other pixel.
+    for name in ("look", "lifted"):
+        margins = by_label["no_middles"].options[name]
+        assert margins["middle"] == margins["add"] == whole.options[name]["add"]
     for name in variants:
         part = by_label[name]
         differ = [key for key in whole.options if part.options[key] != whole.options[key]]
@@ -84,6 +87,7 @@ def test_each_variant_is_one_ingredient_less_or_more(registry):
         differ += [key for key in type(own).model_fields if getattr(own, key) != getattr(full, key)]
         assert len(differ) == 1 or set(differ) in together, name
         # Only what decides how much of a belief is shown may borrow a network.
-        shown = {"lift", "lifted", "look", "margins", "lenient", "careful", "reach"}
+        shown = {"lift", "lifted", "look", "margins", "lenient", "careful", "reach", "revise"}
+        shown |= {"thin"}
         assert part.weights is None or shown.issuperset(differ), name
         assert part.weights in {None, "whole"}

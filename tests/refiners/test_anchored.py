@@ -14,8 +14,8 @@ from linerefine.refiners.anchored import FAINTEST, Anchored
 from linerefine.refiners.asked import (
     BLANK,
     CELL,
-    FOLLOWED,
     HELD,
+    MEANT_WITHIN,
     Asked,
     middles,
 )
@@ -27,12 +27,18 @@ TINY = NetworkConfig(encoder="tu-resnet10t", encoder_depth=3, decoder_channels=(
 EDGE = 128
 
 
+def margins(add: float, erase: float, middle: float | None = None) -> dict[str, float]:
+    """Return options of strokes, or with a middle of looks."""
+    return {"add": add, "erase": erase} | ({} if middle is None else {"middle": middle})
+
+
 def anchored(**options) -> Anchored:
     """Return a refiner that believes something: one that is untrained believes nothing new."""
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        settings = {"network": TINY, "width": 8, "reach": 20, "margins": (1.0, 0.5, 0.0)}
-        settings |= {"look": (1.0, 0.5, 1.0), "lenient": False, "careful": None, "lift": None}
+        settings = {"network": TINY, "width": 8, "reach": 20, "margins": margins(1.0, 0.5)}
+        settings |= {"look": margins(1.0, 0.5, 1.0)}
+        settings |= {"lenient": False, "careful": None, "lift": None}
         settings |= options
         refiner = Anchored(AnchoredOptions(**settings), channels=2).eval()
         torch.nn.init.normal_(refiner.branch.head.weight, std=60)
@@ -64,14 +70,14 @@ def stroke(row: int, sign: int = 1) -> torch.Tensor:
     "options",
     [
         {},
-        {"look": (1.5, -0.5, -0.5), "lenient": True, "careful": 3.0},
+        {"look": margins(1.5, -0.5, -0.5), "lenient": True, "careful": 3.0},
         {"hold": False},
         {"reach": None},
         {"feedback": False},
         {"informed": False},
         {"thin": False},
         {"lift": 0.5},
-        {"lift": 0.5, "lifted": (0.0, 0.0)},
+        {"lift": 0.5, "lifted": {"add": 0.0, "middle": 0.0}},
         {"revise": False},
     ],
 )
@@ -141,7 +147,7 @@ def test_without_feedback_it_starts_from_the_first_prediction(image, initial):
 
 def revised_by(image, initial, **options):
     """Return what a refiner believes without strokes, and what it makes of a first prediction."""
-    refiner = anchored(thin=False, **({"look": (1.5, 0.5, 1.5)} | options))
+    refiner = anchored(thin=False, **({"look": margins(1.5, 0.5, 1.5)} | options))
     with torch.no_grad():
         features = refiner.encode(image, initial)
         prompt = Prompt(initial, torch.zeros_like(initial), initial)
@@ -191,16 +197,16 @@ def test_leniency_and_care_end_with_the_first_stroke(image, initial):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_pixel_changes_where_the_network_is_sure_of_the_opposite(image, initial, sign):
-    refiner = anchored(reach=None, margins=(0.5, 2.0, 1.0), thin=False)
+    refiner = anchored(reach=None, margins=margins(0.5, 2.0), thin=False)
     prompt = Prompt(initial, stroke(64, sign), initial)
     with torch.no_grad():
         features = refiner.encode(image, initial)
         belief, answer = refiner.belief(features, prompt), refiner.refine(features, prompt)
     free = prompt.hints == 0
     added, erased = ((answer > 0) & (initial <= 0) & free), ((answer <= 0) & (initial > 0) & free)
-    to_add, to_erase = (0.5, 2.0) if sign > 0 else (math.inf, 1.0)
+    to_add = 0.5 if sign > 0 else math.inf
     assert torch.equal(added, (initial <= 0) & (belief > to_add) & free)
-    assert torch.equal(erased, (initial > 0) & (belief < -to_erase) & free)
+    assert torch.equal(erased, (initial > 0) & (belief < -2.0) & free)
     assert added.any() == (sign > 0)
     assert erased.any()
     kept = free & ~added & ~erased
@@ -209,7 +215,7 @@ def test_a_pixel_changes_where_the_network_is_sure_of_the_opposite(image, initia
 
 
 def test_below_zero_a_margin_lets_change_what_the_belief_does_not_contradict(image, initial):
-    refiner = anchored(reach=None, margins=(9.0, -1.0, 0.0), thin=False)
+    refiner = anchored(reach=None, margins=margins(9.0, -1.0), thin=False)
     prompt = Prompt(initial, stroke(64), initial)
     with torch.no_grad():
         features = refiner.encode(image, initial)
@@ -227,22 +233,22 @@ def test_a_line_that_no_stroke_means_is_thinned_and_never_cut(image, sign):
     initial = torch.full((1, 1, EDGE, EDGE), -3.0)
     initial[..., 20:27, 4:124] = 3.0
     initial[..., 90:97, 4:124] = 3.0
-    refiner = anchored(reach=None, margins=(0.0, -4.0, -4.0))
+    refiner = anchored(reach=None, margins=margins(0.0, -4.0))
     torch.nn.init.constant_(refiner.branch.head.bias, -20.0)  # would erase everything
     torch.nn.init.zeros_(refiner.branch.head.weight)
     prompt = Prompt(initial, stroke(23, sign), initial)
     with torch.no_grad():
         answer = refiner(image, prompt)
-        cut = anchored(reach=None, margins=(0.0, -4.0, -4.0), thin=False)
+        cut = anchored(reach=None, margins=margins(0.0, -4.0), thin=False)
         cut.load_state_dict(refiner.state_dict())
         assert not (cut(image, prompt)[prompt.hints == 0] > 0).any()
     left = (answer > 0)[0, 0]
     # Of seven pixels the rim goes, on either side.
     assert not left[[90, 96], 8:120].any()
     assert left[93, 8:120].all()
-    beside = left[20:27, 72 : 69 + FOLLOWED // 2]
+    beside = left[20:27, 72 : 69 + MEANT_WITHIN // 2]
     assert beside.any() == (sign > 0)
-    assert left[23, 70 + FOLLOWED + CELL : 120].all()  # what lies farther along the line stays
+    assert left[23, 70 + MEANT_WITHIN + CELL : 120].all()  # what lies farther along the line stays
 
 
 def test_what_it_changes_by_itself_never_passes_for_a_stroke(image, initial):
@@ -303,7 +309,7 @@ def test_another_network_than_the_segmenter_is_named():
 
 def raised(image, initial, sign=1, **given):
     """Return the beliefs with a stroke and without it, and the answers with and without lift."""
-    options = {"reach": None, "margins": (5.0, 0.5, 0.0)}
+    options = {"reach": None, "margins": margins(5.0, 0.5)}
     refiner, strict = anchored(**options, lift=0.05, **given), anchored(**options)
     prompt = Prompt(initial, stroke(64, sign), initial)
     with torch.no_grad():
@@ -313,7 +319,7 @@ def raised(image, initial, sign=1, **given):
         return *beliefs, refiner.refine(features, prompt), strict.refine(features, prompt)
 
 
-LIFTED = [(0.0, 0.0), (3.0, -1.0), (-2.0, 1.0)]
+LIFTED = [{"add": add, "middle": middle} for add, middle in ((0.0, 0.0), (3.0, -1.0), (-2.0, 1.0))]
 
 
 @pytest.mark.parametrize("lifted", LIFTED)
@@ -321,7 +327,7 @@ def test_less_is_asked_for_where_an_add_stroke_raises_the_belief(image, initial,
     belief, without, answer, strict = raised(image, initial, lifted=lifted)
     free = (stroke(64) == 0) & (initial <= 0)
     rises = belief - without > 0.05
-    likely = (belief > lifted[0]) | (belief > lifted[1]) & middles(belief)
+    likely = (belief > lifted["add"]) | (belief > lifted["middle"]) & middles(belief)
     assert torch.equal((answer > 0) & free, ((strict > 0) | rises & likely) & free)
     assert ((answer > 0) & (strict <= 0)).any()
     assert (likely & (belief < 5.0) & ~rises & free).any()  # likely, but not by the stroke
@@ -336,7 +342,7 @@ def test_an_erase_stroke_lifts_nothing(image, initial, lifted):
 
 def test_before_the_first_stroke_less_is_asked_for_in_the_middle_of_a_line(image, initial):
     belief, strict = revised_by(image, initial)
-    _, revised = revised_by(image, initial, look=(1.5, 0.5, -0.5))
+    _, revised = revised_by(image, initial, look=margins(1.5, 0.5, -0.5))
     added = (revised > 0) & (initial <= 0)
     expected = (belief > 1.5) | middles(belief) & (belief > -0.5)
     assert torch.equal(added, expected & (initial <= 0))
@@ -352,7 +358,7 @@ def test_without_lift_a_stroke_adds_middles_like_everything(image, initial):
 
 
 def test_strokes_and_looks_have_their_own_margins(image, initial):
-    one, other = anchored(), anchored(look=(0.0, -1.0, -1.0))
+    one, other = anchored(), anchored(look=margins(0.0, -1.0, -1.0))
     prompt = Prompt(initial, stroke(64), initial)
     with torch.no_grad():
         features = one.encode(image, initial)
@@ -363,7 +369,7 @@ def test_strokes_and_looks_have_their_own_margins(image, initial):
 def test_in_training_margins_hold_everywhere(image, initial):
     answers = []
     for lift in (0.2, None):
-        refiner = anchored(reach=None, lift=lift, margins=(50.0, 0.5, 0.0)).train()
+        refiner = anchored(reach=None, lift=lift, margins=margins(50.0, 0.5)).train()
         prompt = Prompt(initial, stroke(64), initial)
         with torch.no_grad():
             answers.append(refiner(image, prompt))

@@ -9,14 +9,14 @@ import torch
 from scipy.ndimage import label, uniform_filter
 from torch.nn import functional
 
-from linerefine.refiners.asked import HELD, STEPS, Asked, _meant, middles
+from linerefine.refiners.asked import ALONG, HELD, Asked, _meant, middles
 
 
 def test_a_crop_without_lines_is_expected_to_be_right():
     nothing = torch.full((1, 1, 128, 128), -8.0)
     asked = Asked(nothing, torch.zeros_like(nothing), nothing)
-    assert float(asked.merit(nothing)) > 0.8
-    assert float(asked.merit(-nothing)) < 0.02
+    assert float(asked.expected_f(nothing)) > 0.8
+    assert float(asked.expected_f(-nothing)) < 0.02
 
 
 def test_an_erase_stroke_means_what_is_joined_to_it():
@@ -24,7 +24,7 @@ def test_an_erase_stroke_means_what_is_joined_to_it():
     lines = (torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(5)) < 0.16).float()
     erased = torch.zeros_like(lines)
     erased[..., 19:23, 19:23] = 1
-    assert STEPS > 24  # enough to cross half of it
+    assert ALONG > 24  # enough to cross half of it
     squares = functional.max_pool2d(torch.maximum(lines, erased), 2)[0, 0].numpy()
     pieces, count = label(squares, np.ones((3, 3)))
     joined = np.isin(pieces, np.unique(pieces[9:12, 9:12])) & (pieces > 0)
@@ -43,7 +43,7 @@ def test_an_erase_stroke_means_a_line_as_far_as_it_is_one():
     erased[..., 20:24, 6:10] = 1
     assert _meant(erased, lines)[0, 0, 21].nonzero()[:, 0].tolist() == list(range(4, 30))
     lines[..., 20:24, 30:36] = 1
-    assert _meant(erased, lines)[0, 0, 21].nonzero().max() == 9 + 2 * STEPS
+    assert _meant(erased, lines)[0, 0, 21].nonzero().max() == 9 + 2 * ALONG
 
 
 def test_the_middle_of_a_line_is_where_its_likelihood_is_largest_across_it():
