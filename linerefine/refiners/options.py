@@ -102,32 +102,32 @@ class IterNetOptions(Options):
 
 
 def _margin(default: float, what: str) -> Any:
-    """Return a field that says how sure a refiner must be; below 0 it need not quite believe."""
+    """Return a field that says how sure a refiner must be; below 0 it need not quite believe it."""
     return Field(default, ge=-4, description=f"How sure it must be to {what}, log-odds.")
 
 
 class LookMargins(Options):
     """How sure ``anchored`` must be to change a pixel before the first stroke."""
 
-    add: float = _margin(1.5, "add a pixel")
-    erase: float = _margin(-0.5, "erase a pixel")
-    middle: float = _margin(-1.0, "add the middle of a line")
+    add: float = _margin(1.5, "add a pixel before the first stroke")
+    erase: float = _margin(-0.5, "erase a pixel before the first stroke")
+    middle: float = _margin(-1.0, "add the middle of a line before the first stroke")
 
 
 class StrokeMargins(Options):
     """How sure ``anchored`` must be to change a pixel after a stroke."""
 
     add: float = _margin(
-        1.5, "add a pixel after an add stroke; after an erase stroke it never does"
+        1.5, "add a pixel after an add stroke; after erasing it never adds"
     )
-    erase: float = _margin(0.5, "erase a pixel")
+    erase: float = _margin(0.5, "erase a pixel after a stroke")
 
 
 class LiftedMargins(Options):
     """How sure ``anchored`` must be to add what an add stroke means."""
 
-    add: float = _margin(0.5, "add a pixel")
-    middle: float = _margin(-1.5, "add the middle of a line")
+    add: float = _margin(0.5, "add a pixel that a stroke lifted")
+    middle: float = _margin(-1.5, "add the middle of a line that a stroke lifted")
 
 
 class AnchoredOptions(Options):
