@@ -54,9 +54,8 @@ class Anchored(Refiner):
     Before there is a stroke it looks at the whole image once (`revise`), so that
     nobody has to draw in every corner to have its opinion there
     (``options.look``). Where by its own belief the first prediction is poor, a
-    smaller margin is enough to add (``options.lenient``); where it is good, it
-    must be surer to erase (``options.careful``). What that look left it does not
-    judge again with every stroke, but for what it is surer of
+    smaller margin is enough to add (``options.lenient``). What that look left it
+    does not judge again with every stroke, but for what it is surer of
     (``options.margins``).
 
     What an add stroke says is the difference between the belief with it and
@@ -181,14 +180,12 @@ class Anchored(Refiner):
 
     def _revised(self, asked: Asked, belief: Tensor) -> Tensor:
         """Return what it makes of the first prediction."""
-        look, expected = self.options.look, asked.expected_f(belief).logit()
-        to_add, to_erase = torch.full_like(belief, look.add), torch.full_like(belief, look.erase)
+        look = self.options.look
+        to_add = torch.full_like(belief, look.add)
         if self.options.lenient:
-            to_add = to_add.minimum(expected.clamp(min=0) / 2)
+            to_add = to_add.minimum(asked.expected_f(belief).logit().clamp(min=0) / 2)
         to_add = torch.where(middles(belief), to_add.clamp(max=look.middle), to_add)
-        if self.options.careful is not None:
-            to_erase = to_erase.maximum(expected - self.options.careful)
-        margins = torch.where(asked.is_line, to_erase, to_add)
+        margins = torch.where(asked.is_line, look.erase, to_add)
         return self._answer(asked, belief, margins, self._free(asked))
 
     def _redrawn(self, features: Features, asked: Asked, belief: Tensor) -> Tensor:

@@ -165,12 +165,6 @@ class AnchoredOptions(Options):
         description="Whether, before the first stroke, a smaller margin is enough to add where, "
         "by its own belief, the first prediction is poor.",
     )
-    careful: float | None = Field(
-        3.0,
-        description="Where, by its own belief, the first prediction is good, a larger margin to "
-        "erase before the first stroke: the log-odds of the F-measure it expects, less this, if "
-        "that is more than look asks for. None: never.",
-    )
     informed: bool = Field(
         True, description="Whether the image branch sees the first prediction beside the image."
     )

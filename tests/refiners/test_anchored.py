@@ -38,7 +38,7 @@ def anchored(**options) -> Anchored:
         torch.manual_seed(0)
         settings = {"network": TINY, "width": 8, "reach": 20, "margins": margins(1.0, 0.5)}
         settings |= {"look": margins(1.0, 0.5, 1.0)}
-        settings |= {"lenient": False, "careful": None, "lift": None}
+        settings |= {"lenient": False, "lift": None}
         settings |= options
         refiner = Anchored(AnchoredOptions(**settings), channels=2).eval()
         torch.nn.init.normal_(refiner.branch.head.weight, std=60)
@@ -70,7 +70,7 @@ def stroke(row: int, sign: int = 1) -> torch.Tensor:
     "options",
     [
         {},
-        {"look": margins(1.5, -0.5, -0.5), "lenient": True, "careful": 3.0},
+        {"look": margins(1.5, -0.5, -0.5), "lenient": True},
         {"hold": False},
         {"reach": None},
         {"feedback": False},
@@ -172,26 +172,10 @@ def test_how_lenient_it_is_depends_on_what_it_expects_of_the_first_prediction(im
     assert torch.equal((lenient > 0) & free, (belief > margin) & free)
 
 
-@pytest.mark.parametrize("careful", [-1.0, -3.0, 9.0])
-def test_how_careful_it_is_depends_on_what_it_expects_of_the_first_prediction(
-    image, initial, careful
-):
-    belief, answer = revised_by(image, initial, careful=careful)
-    likely = belief.sigmoid()
-    right, both = (likely * (initial > 0)).sum(), (likely + (initial > 0)).sum()
-    expected = (2 * right + BLANK) / (both + BLANK)
-    margin = max(math.log(expected / (1 - expected)) - careful, 0.5)
-    lines = initial > 0
-    assert torch.equal((answer <= 0) & lines, (belief < -margin) & lines)
-    _, free = revised_by(image, initial)
-    assert torch.equal(answer[~lines], free[~lines])
-    assert torch.equal(answer, free) == (careful == 9.0)
-
-
-def test_leniency_and_care_end_with_the_first_stroke(image, initial):
+def test_leniency_ends_with_the_first_stroke(image, initial):
     prompt = Prompt(initial, stroke(64), initial)
     with torch.no_grad():
-        whole = anchored(lenient=True, careful=0.0)(image, prompt)
+        whole = anchored(lenient=True)(image, prompt)
         assert torch.equal(whole, anchored()(image, prompt))
 
 
