@@ -15,7 +15,8 @@ mean of such budgets hides which it is.
 Scores and harm: the score of what the refiner makes of the first prediction before the first
 stroke, and the best one; regret, all of it shared among the strokes and that of strokes alone, and
 the share of strokes after which an image got worse, means over all strokes of a set; compliance,
-over images. In brackets how many times those of ``--against`` they are.
+over images. In brackets how many times those of ``--against`` they are. ``--also`` names another
+metric of the runs, a share as ``iou`` is, to see whether it agrees: its mean where sessions end.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class Found:
         The steering one.
     strokes : int
         Over so many the gain is looked at.
+    also : str, optional
+        Another metric.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Found:
     rounds: pd.DataFrame
     metric: str
     strokes: int
+    also: str | None = None
 
     def of(self, refiner: str) -> pd.DataFrame:
         """Return the sessions of one refiner."""
@@ -101,6 +105,15 @@ class Found:
         """Return by what share fewer pixels are hinted until the mark than by the manual person."""
         ours, theirs = (self.of(name).pixels_to_best.mean() for name in (refiner, self.manual))
         return float(1 - ours / theirs) if theirs else math.nan
+
+    def at_the_ends(self, refiner: str) -> tuple[float, float]:
+        """Return the mean of the other metric before the first stroke, and where sessions end."""
+        own = self.rounds[self.rounds.refiner == refiner].sort_values("round")
+        shown = own.groupby(["repeat", "image"])
+        return (
+            float(shown[f"manual_{self.also}"].first().mean()),
+            float(shown[f"refined_{self.also}"].last().mean()),
+        )
 
     def where_both_arrive(self, refiner: str, other: str) -> tuple[float, int]:
         """Return a fraction of interactions, and over how many sessions."""
@@ -136,15 +149,17 @@ def main() -> None:
     )
     parser.add_argument("runs", nargs="+", metavar="NAME=RUN[,RUN...][:REGEX]")
     parser.add_argument("--against", default="unet")
+    parser.add_argument("--also", metavar="METRIC")
     parser.add_argument("--figure", type=Path)
     wanted = parser.parse_args()
     try:
-        found = [read(text) for text in wanted.runs]
-        worth = [line for each in found for line in rows(each, wanted.against, WORTH)]
-        scores = [line for each in found for line in rows(each, wanted.against, SCORES)]
+        found = [read(text, wanted.also) for text in wanted.runs]
+        worth = [line for each in found for line in rows(each, wanted.against)]
+        scores = [line for each in found for line in rows(each, wanted.against, harm=True)]
     except DataError as error:
         parser.error(str(error))
-    for columns, table in ((WORTH, worth), (SCORES, scores)):
+    also = (f"{wanted.also}, %",) if wanted.also else ()
+    for columns, table in ((WORTH, worth), ((*SCORES, *also), scores)):
         print("| |", " | ".join(columns), "|")
         print("| --- |", " | ".join("---" for _ in columns), "|")
         print("\n".join([*table, ""]))
@@ -152,13 +167,14 @@ def main() -> None:
         save_png(draw(found), wanted.figure)
 
 
-def read(text: str) -> Found:
+def read(text: str, also: str | None = None) -> Found:
     """Return the sessions that NAME=RUN[,RUN...][:REGEX] asks for.
 
     Raises
     ------
     DataError
-        If that is no run folder with sessions of the independent protocol, or no image is left.
+        If that is no run folder with sessions of the independent protocol, no image is left, or
+        the runs do not have the other metric.
     """
     name, _, place = text.partition("=")
     folders, _, regex = place.partition(":")
@@ -170,8 +186,15 @@ def read(text: str) -> Found:
         msg = f"the runs of {name} differ in budget or metric; expected the same with other seeds."
         raise DataError(msg)
     rounds = _as_repeats(parts)
+    if also and f"refined_{also}" not in rounds:
+        msg = f"the runs of {name} have no metric {also!r}, only {', '.join(_metrics(rounds))}."
+        raise DataError(msg)
     sessions = sessions_of(rounds, first)
-    return Found(name, manual, sessions, rounds, metric, min(GAIN_STROKES, budget))
+    return Found(name, manual, sessions, rounds, metric, min(GAIN_STROKES, budget), also)
+
+
+def _metrics(rounds: pd.DataFrame) -> list[str]:
+    return [name.removeprefix("refined_") for name in rounds if name.startswith("refined_")]
 
 
 def _played(folder: str, regex: str) -> tuple[pd.DataFrame, ExperimentConfig]:
@@ -201,8 +224,8 @@ def _as_repeats(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(numbered, ignore_index=True)
 
 
-def rows(found: Found, other: str, columns: tuple[str, ...]) -> list[str]:
-    """Return the rows of one set; the first prediction comes first, refiners as they were run.
+def rows(found: Found, other: str, *, harm: bool = False) -> list[str]:
+    """Return the rows of one set in one of the tables; refiners as they were run.
 
     Raises
     ------
@@ -216,11 +239,14 @@ def rows(found: Found, other: str, columns: tuple[str, ...]) -> list[str]:
             raise DataError(msg)
     images = found.sessions.image.nunique()
     said = f"{images} images"
-    if columns is WORTH:
+    if not harm:
         said += f", first prediction {100 * found.of(found.manual).initial.mean():.1f} %"
-    lines = [f"| **{found.name}**, {said} |{' |' * len(columns)}"]
-    cells = _worth if columns is WORTH else _scores
-    return lines + [f"| `{name}` | {' | '.join(cells(found, name, other))} |" for name in names]
+    elif found.also:
+        said += f", {found.also} before {100 * found.at_the_ends(found.manual)[0]:.1f} %"
+    table = [(_scores if harm else _worth)(found, name, other) for name in names]
+    title = f"| **{found.name}**, {said} |{' |' * len(table[0])}"
+    named = zip(names, table, strict=True)
+    return [title, *(f"| `{name}` | {' | '.join(cells)} |" for name, cells in named)]
 
 
 def _worth(found: Found, name: str, other: str) -> tuple[str, ...]:
@@ -254,6 +280,7 @@ def _scores(found: Found, name: str, other: str) -> tuple[str, ...]:
         *regrets,
         f"{100 * own.compliance.mean():.1f}",
         f"{100 * found.per_stroke(name, 'worse_share'):.1f}",
+        *([f"{100 * found.at_the_ends(name)[1]:.1f}"] if found.also else []),
     )
 
 

@@ -35,6 +35,8 @@ def run(tmp_path):
             "round": number,
             "manual_pfm": SCORES["manual", image][0],
             "refined_pfm": score,
+            "manual_iou": 0.3,
+            "refined_iou": 0.3 + 0.1 * number,
             "effort": 10 * number,
             "stroke_length": 5.0 * number,
             "regret": spoilt.get(refiner, np.nan)
@@ -95,6 +97,17 @@ def test_a_row_says_what_was_found_by_hand(run, monkeypatch, capsys):
     # (24 + 10 + 20) / 2, and without what came before a stroke, against (30 + 60 + 90) / 3
     assert (ours["regret, px"], ours["by strokes"]) == ("27.0 (0.45 ×)", "15.0 (0.25 ×)")
     assert unet["worse, %"] == "33.3"
+
+
+def test_another_metric_says_whether_it_agrees(run, monkeypatch, capsys):
+    call(monkeypatch, f"both={run}", "--also", "iou")
+    found = tables(capsys.readouterr().out)
+    assert "**both**, 2 images, iou before 30.0 %" in found
+    # 3 strokes on one image and 1 on the other; 2 and 1.
+    assert (found["`unet`"]["iou, %"], found["`anchored`"]["iou, %"]) == ("50.0", "45.0")
+    with pytest.raises(SystemExit):
+        call(monkeypatch, f"both={run}", "--also", "dice")
+    assert "only pfm, iou" in capsys.readouterr().err
 
 
 def test_strokes_weigh_alike_whatever_image_they_are_on(run, monkeypatch, capsys):
