@@ -45,7 +45,7 @@ class Anchored(Refiner):
     it is wrong. Additions after an erase stroke are right least often, so there
     are none (docs/explanation/anchored.md has the numbers). In the middle of a
     line a pixel goes only where an erase stroke means that line: elsewhere a
-    line becomes thinner, and is not cut; where lines cross it may be.
+    line becomes thinner, and is hardly ever cut.
 
     The middle of a line, where the belief has a ridge, is a pixel or two wide:
     adding it spoils little where there is no line, and joins much where there

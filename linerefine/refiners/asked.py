@@ -29,6 +29,9 @@ RIM = 2
 MEANT_WITHIN = 40
 """Pixels from an erase stroke, along either axis, within which it means the line it lies on."""
 
+BRIDGED = 3
+"""Pixels by which middles of lines grow, to shrink by all but one: so gaps at crossings close."""
+
 RIDGE = 3
 """Pixels on either side of the middle of a line that are compared with it."""
 
@@ -119,15 +122,18 @@ class Asked:
     def spines(self) -> Tensor:
         """Return the middles of lines that no erase stroke means, bool of shape (B, 1, H, W).
 
-        Three pixels wide, wider where lines are as wide as a pen; a single
-        line's is in one piece, where lines cross it may have gaps. A stroke
-        means the line it lies on, as far as ALONG and MEANT_WITHIN say.
+        Three pixels wide, wider where lines are as wide as a pen or cross. A
+        stroke means the line it lies on, as far as ALONG and MEANT_WITHIN say.
         """
         smooth = functional.avg_pool2d(self.before.sigmoid(), 2 * RIM + 1, stride=1, padding=RIM)
-        middle = _grown(_is_ridge(smooth).to(smooth.dtype)) > 0
+        middle = _is_ridge(smooth).to(smooth.dtype)
+        for _ in range(BRIDGED):
+            middle = _grown(middle)
+        for _ in range(BRIDGED - 1):
+            middle = -_grown(-middle)
         erased = self.new[:, 1:]
         is_meant = _meant(erased, self.is_line.to(erased.dtype)) & near(erased > 0, MEANT_WITHIN)
-        return self.is_line & middle & ~is_meant
+        return self.is_line & (middle > 0) & ~is_meant
 
 
 def halves(hints: Tensor) -> tuple[Tensor, Tensor]:

@@ -117,9 +117,7 @@ class LookMargins(Options):
 class StrokeMargins(Options):
     """How sure ``anchored`` must be to change a pixel after a stroke."""
 
-    add: float = _margin(
-        1.5, "add a pixel after an add stroke; after erasing it never adds"
-    )
+    add: float = _margin(1.5, "add a pixel after an add stroke; after erasing it never adds")
     erase: float = _margin(0.5, "erase a pixel after a stroke")
 
 

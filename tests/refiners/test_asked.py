@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 import torch
 from scipy.ndimage import label, uniform_filter
 from torch.nn import functional
@@ -89,3 +90,29 @@ def test_only_new_strokes_are_taken_away_to_see_what_they_say():
     assert asked.adds.all()
     assert not Asked(initial, old, held).adds.any()
     assert not Asked(initial, old - new, held).adds.any()
+
+
+def crossing(*angles: float, edge: int = 96) -> np.ndarray:
+    """Return the logits of lines five pixels wide through one point, as a network draws them."""
+    rows, columns = np.mgrid[:edge, :edge] - edge / 2 + 0.3
+    away = [np.abs(rows * np.cos(a) - columns * np.sin(a)) for a in np.radians(angles)]
+    return np.clip(2 * (3 - np.min(away, axis=0)), -6, 6)
+
+
+def pieces(lines: np.ndarray) -> int:
+    """Return how many pieces of 20 pixels or more there are."""
+    return int((np.bincount(label(lines, np.ones((3, 3)))[0].ravel())[1:] >= 20).sum())
+
+
+def spines(logits: np.ndarray) -> np.ndarray:
+    before = torch.from_numpy(logits).float()[None, None]
+    return Asked(before, torch.zeros_like(before), before).spines()[0, 0].numpy()
+
+
+@pytest.mark.parametrize("turn", range(0, 90, 9))
+@pytest.mark.parametrize("between", [20, 35, 50, 65, 90])
+def test_what_stays_of_lines_that_cross_is_in_one_piece(turn, between):
+    logits = crossing(turn, turn + between)
+    found = spines(logits)
+    assert pieces(found) == pieces(logits > 0) == 1
+    assert 0.3 < found.sum() / (logits > 0).sum() < 0.8
