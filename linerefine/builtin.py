@@ -45,7 +45,7 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "feedback": {"options": {"feedback": False}},
     "hold": {"options": {"hold": False}},
     "informed": {"options": {"informed": False}},
-    "thin": {"options": {"thin": False}, "weights": "whole"},
+    "cut": {"options": {"cut": -0.5}, "weights": "whole"},
     "margins": {
         "options": {
             "look": {"add": 0.0, "erase": 0.0, "middle": 0.0},
@@ -79,6 +79,7 @@ more training had.
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "keep": {"training": {"keep": 1.0}},
     "rims_after_strokes": {"options": {"margins": {"erase": -0.5}}, "weights": "whole"},
+    "never_cutting": {"options": {"cut": None}, "weights": "whole"},
     "reach": {"options": {"reach": 48}, "weights": "whole"},
 }
 """What could be added to it, and has not been shown to pay."""

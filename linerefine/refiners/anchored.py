@@ -44,8 +44,8 @@ class Anchored(Refiner):
     How sure it must be depends on stroke and change, for these say how often
     it is wrong. Additions after an erase stroke are right least often, so there
     are none (docs/explanation/anchored.md has the numbers). In the middle of a
-    line a pixel goes only where an erase stroke means that line: elsewhere a
-    line becomes thinner, and is hardly ever cut.
+    line that no erase stroke means it must be surer to erase than at its rim
+    (``options.cut``): lines become thinner, and are seldom cut.
 
     The middle of a line, where the belief has a ridge, is a pixel or two wide:
     adding it spoils little where there is no line, and joins much where there
@@ -185,8 +185,8 @@ class Anchored(Refiner):
         if self.options.lenient:
             to_add = to_add.minimum(asked.expected_f(belief).logit().clamp(min=0) / 2)
         to_add = torch.where(middles(belief), to_add.clamp(max=look.middle), to_add)
-        margins = torch.where(asked.is_line, look.erase, to_add)
-        return self._answer(asked, belief, margins, self._free(asked))
+        margins = torch.where(asked.is_line, self._to_erase(asked, look.erase), to_add)
+        return self._answer(asked, belief, margins, torch.ones_like(asked.is_line))
 
     def _redrawn(self, features: Features, asked: Asked, belief: Tensor) -> Tensor:
         """Return the answer to a new stroke."""
@@ -199,9 +199,9 @@ class Anchored(Refiner):
             least = torch.where(middles(belief), min(add, middle), add)
             to_add = torch.where(lift > self.options.lift, to_add.minimum(least), to_add)
         to_add = torch.where(asked.adds, to_add, math.inf)
-        margins = torch.where(asked.is_line, self.options.margins.erase, to_add)
-        is_open = asked.within(self.options.reach) & self._free(asked)
-        return self._answer(asked, belief, margins, is_open)
+        to_erase = self._to_erase(asked, self.options.margins.erase)
+        margins = torch.where(asked.is_line, to_erase, to_add)
+        return self._answer(asked, belief, margins, asked.within(self.options.reach))
 
     def _answer(self, asked: Asked, belief: Tensor, margins: Tensor, is_open: Tensor) -> Tensor:
         """Return the answer before with what is surely wrong of what is open changed."""
@@ -215,11 +215,11 @@ class Anchored(Refiner):
             return answer
         return torch.where(asked.hints != 0, HELD * asked.hints, answer)
 
-    def _free(self, asked: Asked) -> Tensor:
-        """Return what is no middle of a line that must stay, bool of shape (B, 1, H, W)."""
-        if not self.options.thin:
-            return torch.ones_like(asked.before, dtype=torch.bool)
-        return ~asked.spines()
+    def _to_erase(self, asked: Asked, margin: float) -> Tensor:
+        """Return how sure it must be to erase each pixel, shape (B, 1, H, W)."""
+        cut = math.inf if self.options.cut is None else max(self.options.cut, margin)
+        rims = torch.full_like(asked.before, margin)
+        return rims.masked_fill(asked.spines(), cut)
 
 
 def _unasked(initial: Tensor) -> Asked:

@@ -166,9 +166,11 @@ class AnchoredOptions(Options):
     informed: bool = Field(
         True, description="Whether the image branch sees the first prediction beside the image."
     )
-    thin: bool = Field(
-        True,
-        description="Whether lines that no erase stroke means can only become thinner, not be cut.",
+    cut: float | None = Field(
+        1.5,
+        ge=-4,
+        description="How sure it must be to erase the middle of a line that no erase stroke means, "
+        "log-odds, before the first stroke and after any. None: lines only become thinner.",
     )
     revise: bool = Field(
         True,

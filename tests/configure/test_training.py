@@ -87,6 +87,6 @@ def test_each_variant_is_one_ingredient_less_or_more(registry):
         differ += [key for key in type(own).model_fields if getattr(own, key) != getattr(full, key)]
         assert len(differ) == 1 or set(differ) in together, name
         # Only what decides how much of a belief is shown may borrow a network.
-        shown = {"lift", "lifted", "look", "margins", "lenient", "reach", "revise", "thin"}
+        shown = {"lift", "lifted", "look", "margins", "lenient", "reach", "revise", "cut"}
         assert part.weights is None or shown.issuperset(differ), name
         assert part.weights in {None, "whole"}

@@ -38,7 +38,7 @@ def anchored(**options) -> Anchored:
         torch.manual_seed(0)
         settings = {"network": TINY, "width": 8, "reach": 20, "margins": margins(1.0, 0.5)}
         settings |= {"look": margins(1.0, 0.5, 1.0)}
-        settings |= {"lenient": False, "lift": None}
+        settings |= {"lenient": False, "lift": None, "cut": None}
         settings |= options
         refiner = Anchored(AnchoredOptions(**settings), channels=2).eval()
         torch.nn.init.normal_(refiner.branch.head.weight, std=60)
@@ -75,7 +75,8 @@ def stroke(row: int, sign: int = 1) -> torch.Tensor:
         {"reach": None},
         {"feedback": False},
         {"informed": False},
-        {"thin": False},
+        {"cut": 1.5},
+        {"cut": -0.5},
         {"lift": 0.5},
         {"lift": 0.5, "lifted": {"add": 0.0, "middle": 0.0}},
         {"revise": False},
@@ -147,7 +148,7 @@ def test_without_feedback_it_starts_from_the_first_prediction(image, initial):
 
 def revised_by(image, initial, **options):
     """Return what a refiner believes without strokes, and what it makes of a first prediction."""
-    refiner = anchored(thin=False, **({"look": margins(1.5, 0.5, 1.5)} | options))
+    refiner = anchored(cut=-4.0, **({"look": margins(1.5, 0.5, 1.5)} | options))
     with torch.no_grad():
         features = refiner.encode(image, initial)
         prompt = Prompt(initial, torch.zeros_like(initial), initial)
@@ -181,7 +182,7 @@ def test_leniency_ends_with_the_first_stroke(image, initial):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_pixel_changes_where_the_network_is_sure_of_the_opposite(image, initial, sign):
-    refiner = anchored(reach=None, margins=margins(0.5, 2.0), thin=False)
+    refiner = anchored(reach=None, margins=margins(0.5, 2.0), cut=-4.0)
     prompt = Prompt(initial, stroke(64, sign), initial)
     with torch.no_grad():
         features = refiner.encode(image, initial)
@@ -199,7 +200,7 @@ def test_a_pixel_changes_where_the_network_is_sure_of_the_opposite(image, initia
 
 
 def test_below_zero_a_margin_lets_change_what_the_belief_does_not_contradict(image, initial):
-    refiner = anchored(reach=None, margins=margins(9.0, -1.0), thin=False)
+    refiner = anchored(reach=None, margins=margins(9.0, -1.0), cut=-4.0)
     prompt = Prompt(initial, stroke(64), initial)
     with torch.no_grad():
         features = refiner.encode(image, initial)
@@ -212,20 +213,23 @@ def test_below_zero_a_margin_lets_change_what_the_belief_does_not_contradict(ima
     assert (answer[doubted] == -FAINTEST).all()
 
 
+@pytest.mark.parametrize("cut", [None, 18.0])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_line_that_no_stroke_means_is_thinned_and_never_cut(image, sign):
+def test_a_line_that_no_stroke_means_is_thinned_but_not_cut(image, sign, cut):
+    """However sure it is, or as long as it is not surer than that: belief in the lines is -17."""
     initial = torch.full((1, 1, EDGE, EDGE), -3.0)
     initial[..., 20:27, 4:124] = 3.0
     initial[..., 90:97, 4:124] = 3.0
-    refiner = anchored(reach=None, margins=margins(0.0, -4.0))
+    refiner = anchored(reach=None, margins=margins(0.0, -4.0), cut=cut)
     torch.nn.init.constant_(refiner.branch.head.bias, -20.0)  # would erase everything
     torch.nn.init.zeros_(refiner.branch.head.weight)
     prompt = Prompt(initial, stroke(23, sign), initial)
     with torch.no_grad():
         answer = refiner(image, prompt)
-        cut = anchored(reach=None, margins=margins(0.0, -4.0), thin=False)
-        cut.load_state_dict(refiner.state_dict())
-        assert not (cut(image, prompt)[prompt.hints == 0] > 0).any()
+        for surer in (-4.0, 16.0):
+            free = anchored(reach=None, margins=margins(0.0, -4.0), cut=surer)
+            free.load_state_dict(refiner.state_dict())
+            assert not (free(image, prompt)[prompt.hints == 0] > 0).any()
     left = (answer > 0)[0, 0]
     # Of seven pixels the rim goes, on either side.
     assert not left[[90, 96], 8:120].any()
@@ -386,7 +390,7 @@ def test_a_line_that_is_only_revised_is_never_cut(image):
     with torch.no_grad():
         refiner.branch.head.bias -= 1e3  # believes in no line at all
         revised = refiner.revise(refiner.encode(image, initial), initial)
-        cut = anchored(thin=False)
+        cut = anchored(cut=-4.0)
         cut.branch.head.bias -= 1e3
         gone = cut.revise(cut.encode(image, initial), initial)
     assert (revised > 0)[0, 0, :, 15:105].any(dim=0).all()
