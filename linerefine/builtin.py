@@ -51,6 +51,7 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
             "look": {"add": 0.0, "erase": 0.0, "middle": 0.0},
             "margins": {"add": 0.0, "erase": 0.0},
             "lifted": {"add": 0.0, "middle": 0.0},
+            "cut": 0.0,
             "lenient": False,
         },
         "weights": "whole",

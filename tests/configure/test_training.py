@@ -73,7 +73,7 @@ def test_each_variant_is_one_ingredient_less_or_more(registry):
     # Strokes then do what a look would have done.
     together = (
         {"look", "lifted"},
-        {"look", "margins", "lifted", "lenient"},
+        {"look", "margins", "lifted", "lenient", "cut"},
         {"revise", "margins"},
     )
     # Without middles these are as any other pixel.
