@@ -10,7 +10,9 @@ it is above that of ``--against``, paired by image; interactions until the manua
 means over images, the whole budget where it was never reached, and how many hinted pixels fewer
 than the manual person's that is. How many sessions reached it stands beside them, and how many
 times as many interactions as those of ``--against`` they took in sessions where both did, for a
-mean of such budgets hides which it is.
+mean of such budgets hides which it is. Where a set has several runs, how much each of them is
+above stands there, too, and half of the 95 % interval of their mean (Student's t): what may come
+of other trainings, where the first interval is of other images.
 
 Scores and harm: the score of what the refiner makes of the first prediction before the first
 stroke, and the best one; regret, all of it shared among the strokes and that of strokes alone, and
@@ -31,6 +33,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from linerefine.config import ExperimentConfig
 from linerefine.configure import load_config
@@ -41,6 +44,7 @@ from linerefine.evaluation.statistics import estimate
 from linerefine.tracking.style import COLOURS, finish, in_percent, new_figure, save_png
 
 WORTH = ("mean gain, %", "above", "interactions", "saved, %", "arrived", "where both do")
+RUNS = "above in each run"
 SCORES = ("revised, %", "best, %", "regret, px", "by strokes", "compliance, %", "worse, %")
 PANELS = 3
 """Most panels beside one another."""
@@ -59,7 +63,7 @@ class Found:
     sessions : DataFrame
         One row per refiner, repeat and image.
     rounds : DataFrame
-        Of the same sessions.
+        Of the same sessions; `run` says by which run each was made.
     metric : str
         The steering one.
     strokes : int
@@ -100,6 +104,16 @@ class Found:
     def by_session(self, refiner: str, column: str) -> pd.DataFrame:
         """Return a number of every session, a row per image, a column per repeat."""
         return self.of(refiner).pivot(index="image", columns="repeat", values=column)
+
+    def above(self, refiner: str, other: str) -> pd.DataFrame:
+        """Return by how much its mean gain is larger in every session, an image per row."""
+        own, theirs = (self.by_session(name, "mean_gain") for name in (refiner, other))
+        return own - theirs
+
+    def above_by_run(self, refiner: str, other: str) -> pd.Series:
+        """Return the mean of that of every run, over images."""
+        made_by = self.rounds.drop_duplicates("repeat").set_index("repeat").run
+        return self.above(refiner, other).T.groupby(made_by).mean().mean(axis="columns")
 
     def saved(self, refiner: str) -> float:
         """Return by what share fewer pixels are hinted until the mark than by the manual person."""
@@ -154,12 +168,14 @@ def main() -> None:
     wanted = parser.parse_args()
     try:
         found = [read(text, wanted.also) for text in wanted.runs]
-        worth = [line for each in found for line in rows(each, wanted.against)]
+        runs = max(each.rounds.run.nunique() for each in found)
+        worth = [line for each in found for line in rows(each, wanted.against, runs=runs)]
         scores = [line for each in found for line in rows(each, wanted.against, harm=True)]
     except DataError as error:
         parser.error(str(error))
     also = (f"{wanted.also}, %",) if wanted.also else ()
-    for columns, table in ((WORTH, worth), ((*SCORES, *also), scores)):
+    several = (RUNS,) if runs > 1 else ()
+    for columns, table in (((*WORTH, *several), worth), ((*SCORES, *also), scores)):
         print("| |", " | ".join(columns), "|")
         print("| --- |", " | ".join("---" for _ in columns), "|")
         print("\n".join([*table, ""]))
@@ -218,14 +234,16 @@ def _played(folder: str, regex: str) -> tuple[pd.DataFrame, ExperimentConfig]:
 def _as_repeats(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the rounds of several runs, the repeats of each numbered on from those before."""
     numbered, done = [], 0
-    for part in parts:
-        numbered.append(part.assign(repeat=part.repeat + done))
+    for run, part in enumerate(parts):
+        numbered.append(part.assign(repeat=part.repeat + done, run=run))
         done += int(part.repeat.max()) + 1
     return pd.concat(numbered, ignore_index=True)
 
 
-def rows(found: Found, other: str, *, harm: bool = False) -> list[str]:
+def rows(found: Found, other: str, *, harm: bool = False, runs: int = 1) -> list[str]:
     """Return the rows of one set in one of the tables; refiners as they were run.
+
+    With more than one run in the table there is a cell for what each of them says.
 
     Raises
     ------
@@ -244,6 +262,10 @@ def rows(found: Found, other: str, *, harm: bool = False) -> list[str]:
     elif found.also:
         said += f", {found.also} before {100 * found.at_the_ends(found.manual)[0]:.1f} %"
     table = [(_scores if harm else _worth)(found, name, other) for name in names]
+    if runs > 1:
+        table = [
+            (*cells, _by_run(found, name, other)) for cells, name in zip(table, names, strict=True)
+        ]
     title = f"| **{found.name}**, {said} |{' |' * len(table[0])}"
     named = zip(names, table, strict=True)
     return [title, *(f"| `{name}` | {' | '.join(cells)} |" for name, cells in named)]
@@ -256,8 +278,8 @@ def _worth(found: Found, name: str, other: str) -> tuple[str, ...]:
     interactions = f"{needed:.1f}{_times(needed, there)}"
     if name == found.manual:
         return ("", "", interactions, "", reached, "")
-    gains = [found.by_session(each, "mean_gain") for each in (name, other)]
-    gain, above = estimate(gains[0]), estimate(gains[0] - gains[1])
+    gain = estimate(found.by_session(name, "mean_gain"))
+    above = estimate(found.above(name, other))
     times, both = found.where_both_arrive(name, other)
     return (
         f"{100 * gain.mean:+.1f} ({100 * gain.low:.1f} to {100 * gain.high:.1f})",
@@ -267,6 +289,18 @@ def _worth(found: Found, name: str, other: str) -> tuple[str, ...]:
         reached,
         "" if name == other else f"{times:.2f} × ({both})",
     )
+
+
+def _by_run(found: Found, name: str, other: str) -> str:
+    """Return what every run says, and how far off their mean may be."""
+    if name in (found.manual, other):
+        return ""
+    means = found.above_by_run(name, other)
+    said = ", ".join(f"{100 * mean:+.1f}" for mean in means)
+    if len(means) == 1:
+        return said
+    half = student.ppf(0.975, len(means) - 1) * means.std() / math.sqrt(len(means))
+    return f"{said} (±{100 * half:.1f})"
 
 
 def _scores(found: Found, name: str, other: str) -> tuple[str, ...]:

@@ -151,6 +151,27 @@ def test_the_same_run_with_other_seeds_is_a_repeat(run, tmp_path, monkeypatch, c
     assert "differ in budget" in capsys.readouterr().err
 
 
+def test_what_several_runs_say_stands_beside_their_mean(run, tmp_path, monkeypatch, capsys):
+    other = tmp_path / "other seed"
+    other.mkdir()
+    rounds = pd.read_parquet(run / "rounds.parquet")
+    is_better = (rounds.refiner == "anchored") & (rounds["round"] == 1)
+    rounds.loc[is_better & (rounds.image == "ink1"), "refined_pfm"] = 0.86
+    rounds.to_parquet(other / "rounds.parquet")
+    (other / "config.toml").write_bytes((run / "config.toml").read_bytes())
+    call(monkeypatch, f"ink={run},{other}:ink", f"once={run}:ink")
+    printed = capsys.readouterr().out
+    ours = [cells(line) for line in printed.splitlines() if line.startswith("| `anchored`")]
+    # 0.8 / 0.6 against 0.7 / 0.6, 0.88 / 0.7 against 0.8 / 0.7, twice 1.1 against 0.75; then 0.86.
+    first, second = (25 * (x / 0.6 + 0.08 / 0.7 + 0.7) for x in (0.1, 0.16))
+    half = 12.706 * (second - first) / 2  # two values lie half of this from their mean
+    assert ours[0][-1] == f"{first:+.1f}, {second:+.1f} (±{half:.1f})"
+    assert ours[0][2].startswith(f"{(first + second) / 2:+.2f} ")
+    assert ours[1][-1] == f"{first:+.1f}"
+    unhelped = [cells(line)[-1] for line in printed.splitlines() if line.startswith("| `unet`")]
+    assert unhelped[:2] == ["", ""]
+
+
 def test_the_picture_has_a_panel_per_set_and_ends_where_the_table_says(run, tmp_path, monkeypatch):
     picture = tmp_path / "gain.png"
     call(monkeypatch, f"ink={run}:ink", f"cracks={run}:crack", "--figure", picture)
