@@ -108,7 +108,7 @@ class Anchored(Refiner):
     def encode(self, image: Tensor, initial: Tensor) -> Features:
         """Return what no stroke changes, at full resolution and at each level of the branch."""
         seen = torch.cat((image, initial / HELD), dim=1) if self.options.informed else image
-        fine: Tensor = self.network(seen)
+        fine: Tensor = _channels_last(self.network(seen))
         return fine, *self.pyramid(fine)
 
     @property
@@ -175,7 +175,7 @@ class Anchored(Refiner):
             *halves(asked.hints),
             asked.new,
         ]
-        change: Tensor = self.branch(features, torch.cat(shown, dim=1))
+        change: Tensor = self.branch(features, _channels_last(torch.cat(shown, dim=1)))
         return asked.initial + change
 
     def _revised(self, asked: Asked, belief: Tensor) -> Tensor:
@@ -220,6 +220,11 @@ class Anchored(Refiner):
         cut = math.inf if self.options.cut is None else max(self.options.cut, margin)
         rims = torch.full_like(asked.before, margin)
         return rims.masked_fill(asked.spines(), cut)
+
+
+def _channels_last(values: Tensor) -> Tensor:
+    """Return the same in a layout in which a CPU convolves few channels twice as fast."""
+    return values.contiguous(memory_format=torch.channels_last)
 
 
 def _unasked(initial: Tensor) -> Asked:
