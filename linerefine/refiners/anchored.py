@@ -192,7 +192,7 @@ class Anchored(Refiner):
         """Return the answer to a new stroke."""
         to_add = torch.full_like(belief, self.options.margins.add)
         # Not in training, whose sessions need not be as good: it takes a second pass.
-        if self.options.lift is not None and not self.training and asked.adds.any():
+        if self.options.lift is not None and not self.training and _may_hold(asked.adds):
             with torch.no_grad():
                 lift = belief - self._belief(features, asked.without_new())
             add, middle = self.options.lifted.add, self.options.lifted.middle
@@ -220,6 +220,12 @@ class Anchored(Refiner):
         cut = math.inf if self.options.cut is None else max(self.options.cut, margin)
         rims = torch.full_like(asked.before, margin)
         return rims.masked_fill(asked.spines(), cut)
+
+
+def _may_hold(condition: Tensor) -> bool:
+    """Return whether something holds anywhere; in an exported graph, which has one way, yes."""
+    is_traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return is_traced or torch.compiler.is_compiling() or bool(condition.any())
 
 
 def _channels_last(values: Tensor) -> Tensor:

@@ -310,6 +310,18 @@ def raised(image, initial, sign=1, **given):
 LIFTED = [{"add": add, "middle": middle} for add, middle in ((0.0, 0.0), (3.0, -1.0), (-2.0, 1.0))]
 
 
+@pytest.mark.filterwarnings("ignore")  # the tracer's, about constants
+def test_a_traced_graph_asks_twice_though_it_was_traced_without_an_add_stroke(image, initial):
+    options = {"margins": margins(5.0, 0.5), "lifted": LIFTED[0]}
+    refiner = anchored(**options, lift=0.05).requires_grad_(False)
+    graph = torch.jit.trace(refiner.served(), torch.cat((image, initial, stroke(64, -1)), dim=1))
+    hints = stroke(64)
+    answer = graph(torch.cat((image, initial, hints), dim=1))
+    assert torch.equal(answer, refiner(image, Prompt(initial, hints, initial)))
+    without = anchored(**options).requires_grad_(False)(image, Prompt(initial, hints, initial))
+    assert not torch.equal(answer, without)
+
+
 @pytest.mark.parametrize("lifted", LIFTED)
 def test_less_is_asked_for_where_an_add_stroke_raises_the_belief(image, initial, lifted):
     belief, without, answer, strict = raised(image, initial, lifted=lifted)

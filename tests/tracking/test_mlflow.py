@@ -17,8 +17,9 @@ import torch
 from linerefine.config import NetworkConfig
 from linerefine.errors import RunError
 from linerefine.events import ArtifactWritten, ModelTrained, RunFinished
+from linerefine.refiners.anchored import Anchored
 from linerefine.refiners.base import Refiner
-from linerefine.refiners.options import UNetOptions
+from linerefine.refiners.options import AnchoredOptions, UNetOptions
 from linerefine.refiners.unet import UNetRefiner
 from linerefine.tracking.mlflow import MODEL, MlflowObserver, MlflowStore
 from linerefine.tracking.mlflow_client import open_client
@@ -357,13 +358,19 @@ def _at(store):
 
 
 @pytest.mark.usefixtures("_at")
-def test_a_trained_unet_loads_back_and_predicts_the_same(trained):
+@pytest.mark.parametrize(
+    ("kind", "options"), [(UNetRefiner, UNetOptions), (Anchored, AnchoredOptions)]
+)
+def test_a_trained_network_loads_back_and_predicts_the_same(trained, caplog, kind, options):
     import mlflow
 
     torch.manual_seed(0)
     network = NetworkConfig(encoder="mobilenet_v2", encoder_depth=3, decoder_channels=(16, 8, 8))
-    refiner = UNetRefiner(UNetOptions(network=network), channels=2)
+    refiner = kind(options(network=network), channels=2)
+    for parameter in refiner.parameters():  # one that begins as zeros says nothing
+        torch.nn.init.normal_(parameter, std=0.1)
     uri = trained(refiner, 2)
+    assert "cannot be kept" not in caplog.text
     assert refiner.training  # left as it was
     served = refiner.eval().served()
     loaded = mlflow.pytorch.load_model(uri)
