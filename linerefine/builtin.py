@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from linerefine.config import QUICK, Component, ExperimentConfig, Options
 from linerefine.hooks import Entry, Experiment, Study, Variant, hookimpl
+from linerefine.refiners.ingredients import ADDITIONS, INGREDIENTS, RIVAL, TRAINING
 
 if TYPE_CHECKING:
     from linerefine.interfaces import Metric, ModalityLoader, UserSimulator
@@ -30,63 +31,6 @@ __all__ = [
     "linerefine_simulators",
     "linerefine_studies",
 ]
-
-
-TRAINING: Mapping[str, Any] = {
-    "rounds": 3,
-    "learn": "every",
-    "strokes_per_patch": 8,
-    "loss": "bce",
-    "near": 2.0,
-}
-"""How ``anchored`` is trained unless the user says otherwise: as a session goes."""
-
-INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
-    "feedback": {"options": {"feedback": False}},
-    "hold": {"options": {"hold": False}},
-    "informed": {"options": {"informed": False}},
-    "cut": {"options": {"cut": -0.5}, "weights": "whole"},
-    "margins": {
-        "options": {
-            "look": {"add": 0.0, "erase": 0.0, "middle": 0.0},
-            "margins": {"add": 0.0, "erase": 0.0},
-            "lifted": {"add": 0.0, "middle": 0.0},
-            "cut": 0.0,
-            "lenient": False,
-        },
-        "weights": "whole",
-    },
-    "lift": {"options": {"lift": None}, "weights": "whole"},
-    "middles": {
-        "options": {"look": {"middle": 1.5}, "lifted": {"middle": 0.5}},
-        "weights": "whole",
-    },
-    "lenient": {"options": {"lenient": False}, "weights": "whole"},
-    "look": {"options": {"revise": False, "margins": {"erase": -0.5}}, "weights": "whole"},
-    "beginning": {"options": {"begin": "random"}},
-    "rounds": {"training": {"rounds": 1}},
-    "every_round": {"training": {"learn": "last"}},
-    "strokes_per_patch": {"training": {"strokes_per_patch": 1}},
-    "near": {"training": {"near": 0.0}},
-    "cross_entropy": {"training": {"loss": "dice_bce"}},
-}
-"""What makes the refiner ``anchored``, by what it is without it.
-
-What only decides how much of a belief is shown is left out of the network that
-was trained with everything: so a row says what it is worth, not what luck one
-more training had.
-"""
-
-OPTIONAL: Mapping[str, Mapping[str, Any]] = {
-    "keep": {"training": {"keep": 1.0}},
-    "rims_after_strokes": {"options": {"margins": {"erase": -0.5}}, "weights": "whole"},
-    "never_cutting": {"options": {"cut": None}, "weights": "whole"},
-    "reach": {"options": {"reach": 48}, "weights": "whole"},
-}
-"""What could be added to it, and has not been shown to pay."""
-
-RIVAL: Mapping[str, Any] = {name: TRAINING[name] for name in ("strokes_per_patch", "near")}
-"""What of its training the paper's refiner can take over at no cost: a fairer rival."""
 
 
 @hookimpl
@@ -189,7 +133,7 @@ def linerefine_studies() -> Iterator[Study]:
             ),
             *(
                 Variant(f"with_{name}", {"name": "anchored", **changes})
-                for name, changes in OPTIONAL.items()
+                for name, changes in ADDITIONS.items()
             ),
         ),
         protocols=("independent",),

@@ -12,6 +12,7 @@ __all__ = [
     "MANUAL",
     "STAGED_DECODERS",
     "EncoderConfig",
+    "LikeSegmenter",
     "NetworkConfig",
     "RefinerConfig",
     "SegmenterConfig",
@@ -35,6 +36,13 @@ class NetworkConfig(EncoderConfig):
     decoder_channels: tuple[int, ...] | None = Field(
         None, description="Decoder widths, one per stage; None keeps smp's own."
     )
+
+
+class LikeSegmenter:
+    """Marks a refiner's field ``network`` that takes the segmenter's architecture, too.
+
+    For refiners that begin with the segmenter's weights; others take its encoder.
+    """
 
 
 STAGED_DECODERS = ("manet", "unet", "unetplusplus")

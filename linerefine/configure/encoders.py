@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from linerefine.config import (
     STAGED_DECODERS,
     EncoderConfig,
+    LikeSegmenter,
     NetworkConfig,
     Options,
     SegmenterConfig,
@@ -18,6 +19,8 @@ from linerefine.config import (
 from linerefine.configure.files import plain
 
 __all__ = ["with_encoder_of_run"]
+
+_USUAL = NetworkConfig().architecture
 
 
 def with_encoder_of_run(
@@ -41,7 +44,8 @@ def with_encoder_of_run(
         `given`, and below ``network`` the encoder, its weights, the depth and
         the decoder widths of ``segmenter.network``: the weights if the encoder
         is the same, the widths if both architectures have one per stage and
-        both encoders as many stages.
+        both encoders as many stages. A field that is marked `LikeSegmenter`
+        takes the architecture, too.
     """
     kind = _open_network(model)
     own = given.get("network")
@@ -51,7 +55,10 @@ def with_encoder_of_run(
         run = SegmenterConfig.model_validate(settings.get("segmenter", {})).network
     except ValidationError:
         return given  # reported where it was set
-    return {**given, "network": _filled(kind, own or {}, run)}
+    is_alike = any(
+        isinstance(mark, LikeSegmenter) for mark in model.model_fields["network"].metadata
+    )
+    return {**given, "network": _filled(kind, own or {}, run, is_alike=is_alike)}
 
 
 def _open_network(model: type[Options]) -> type[EncoderConfig] | None:
@@ -68,12 +75,14 @@ def _open_network(model: type[Options]) -> type[EncoderConfig] | None:
 
 
 def _filled(
-    kind: type[EncoderConfig], own: Mapping[str, Any], run: NetworkConfig
+    kind: type[EncoderConfig], own: Mapping[str, Any], run: NetworkConfig, *, is_alike: bool
 ) -> Mapping[str, Any]:
     taken: dict[str, Any] = {"encoder": run.encoder, "encoder_depth": run.encoder_depth}
     if own.get("encoder", run.encoder) == run.encoder:
         taken["encoder_weights"] = run.encoder_weights
-    architectures = (own.get("architecture", NetworkConfig().architecture), run.architecture)
+    if is_alike:
+        taken["architecture"] = run.architecture
+    architectures = ({**taken, **own}.get("architecture", _USUAL), run.architecture)
     are_staged = all(str(name).lower() in STAGED_DECODERS for name in architectures)
     is_as_deep = own.get("encoder_depth", run.encoder_depth) == run.encoder_depth
     if issubclass(kind, NetworkConfig) and are_staged and is_as_deep:

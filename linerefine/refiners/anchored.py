@@ -25,7 +25,7 @@ FAINTEST = 0.25
 
 
 class Anchored(Refiner):
-    """Keeps its last answer, but for pixels of which it is sure that they are wrong.
+    """Keeps its last answer, but for pixels that are likely enough to be wrong.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class Anchored(Refiner):
 
     How sure it must be depends on stroke and change, for these say how often
     it is wrong. Additions after an erase stroke are right least often, so there
-    are none (docs/explanation/anchored.md has the numbers). In the middle of a
-    line that no erase stroke means it must be surer to erase than at its rim
-    (``options.cut``): lines become thinner, and are seldom cut.
+    are none. In the middle of a line that no erase stroke lies on it must be
+    surer to erase than at its rim (``options.cut``): lines become thinner, and
+    are seldom cut.
 
     The middle of a line, where the belief has a ridge, is a pixel or two wide:
     adding it spoils little where there is no line, and joins much where there
@@ -122,7 +122,10 @@ class Anchored(Refiner):
         return self._revised(asked, self._belief(features, asked))
 
     def revisions(self, features: Features, initial: Tensor) -> list[Tensor]:
-        """Return what the network believes before there are strokes, and what comes of it."""
+        """Return what the network believes before there are strokes, and what comes of it.
+
+        As for `answers`, only the first has a gradient.
+        """
         asked = _unasked(initial)
         belief = self._belief(features, asked)
         return [belief, self._revised(asked, belief.detach())]
@@ -137,7 +140,7 @@ class Anchored(Refiner):
 
         Training learns from the belief alone, everywhere within reach: also
         where the answer before stays, for what is not judged does not learn to
-        be sure.
+        be sure. The answer has no gradient; the next round starts from it.
         """
         asked = self._asked(prompt)
         belief = self._belief(features, asked)
@@ -191,7 +194,7 @@ class Anchored(Refiner):
     def _redrawn(self, features: Features, asked: Asked, belief: Tensor) -> Tensor:
         """Return the answer to a new stroke."""
         to_add = torch.full_like(belief, self.options.margins.add)
-        # Not in training, whose sessions need not be as good: it takes a second pass.
+        # Not while it learns, whose sessions need not be as good: it takes a second pass.
         if self.options.lift is not None and not self.training and _may_hold(asked.adds):
             with torch.no_grad():
                 lift = belief - self._belief(features, asked.without_new())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from linerefine.config import EncoderConfig, NetworkConfig, Options
+from linerefine.config import EncoderConfig, LikeSegmenter, NetworkConfig, Options
 
 __all__ = [
     "AnchoredOptions",
@@ -131,8 +131,10 @@ class LiftedMargins(Options):
 class AnchoredOptions(Options):
     """Options of the refiner ``anchored``; each ingredient can be left out to see what it pays."""
 
-    network: NetworkConfig | None = Field(
-        None, description="Of the image branch; settings left out are those of segmenter.network."
+    network: Annotated[NetworkConfig | None, LikeSegmenter()] = Field(
+        None,
+        description="Of the image branch; settings left out are those of segmenter.network, its "
+        "architecture among them.",
     )
     width: int = Field(24, ge=8, multiple_of=8, description="Channels of the prompt branch.")
     feedback: bool = Field(
@@ -169,13 +171,14 @@ class AnchoredOptions(Options):
     cut: float | None = Field(
         1.5,
         ge=-4,
-        description="How sure it must be to erase the middle of a line that no erase stroke means, "
-        "log-odds, before the first stroke and after any. None: lines only become thinner.",
+        description="How sure it must be to erase the middle of a line that no erase stroke lies "
+        "on, log-odds, before the first stroke and after any; no less than to erase what lies "
+        "beside it. None: lines only become thinner.",
     )
     revise: bool = Field(
         True,
         description="Whether it looks at the whole image before the first stroke, and changes "
-        "what it is sure of. Without, margins.erase of -0.5 lets strokes do as much.",
+        "what is likely wrong. Without, margins.erase of -0.5 lets strokes do as much.",
     )
     reach: int | None = Field(
         None,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from linerefine import builtin
-from linerefine.builtin import INGREDIENTS, OPTIONAL, RIVAL
 from linerefine.configure import dump_config, load_config, resolve
 from linerefine.errors import ConfigError
 from linerefine.hooks import Entry, hookimpl
+from linerefine.refiners.ingredients import ADDITIONS, INGREDIENTS, RIVAL
 from linerefine.registry import Registry
 
 
@@ -65,7 +65,7 @@ def test_each_variant_is_one_ingredient_less_or_more(registry):
     study = registry.study("ingredients")
     config = resolve(registry, "folder", study=study, protocol="independent", profile="quick")
     by_label = {part.key: part for part in config.refiners}
-    variants = {f"no_{name}" for name in INGREDIENTS} | {f"with_{name}" for name in OPTIONAL}
+    variants = {f"no_{name}" for name in INGREDIENTS} | {f"with_{name}" for name in ADDITIONS}
     assert set(by_label) == {"unet", "unet_strokes_near", "whole", "manual", *variants}
     whole, rival = by_label["whole"], by_label["unet_strokes_near"]
     for name in RIVAL:
