@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from linerefine.cache import atomic_write
-from linerefine.errors import DataError, RunError
+from linerefine.errors import DataError, RunError, UnknownNameError
 from linerefine.events import Event, Note, Observer, Working
 from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.loading import load_bench
 from linerefine.experiment.networks import predict_sample
-from linerefine.experiment.stored import segmenter_path, stored_segmenter
+from linerefine.experiment.sessions import session_on
+from linerefine.experiment.stored import segmenter_path, stored_refiner, stored_segmenter
+from linerefine.models.inference import passes
 from linerefine.models.segmenter import Segmenter
+from linerefine.refiners.base import Refiner
 from linerefine.registry import Registry
 from linerefine.samples import Sample
-from linerefine.types import Progress
+from linerefine.types import Logits, Progress
 
 __all__ = ["Prediction", "predict_scans"]
 
@@ -54,6 +57,7 @@ def predict_scans(
     output: Path,
     *,
     experiment: str,
+    refiner: str | None = None,
     device: str = "auto",
     backend: str | None = None,
     progress: Progress = lambda _what, _done, _total: None,
@@ -61,6 +65,9 @@ def predict_scans(
     on_note: Callable[[str], None] = lambda _: None,
 ) -> list[Prediction]:
     """Predict every source with the first-prediction network of a finished run.
+
+    A refiner that looks at the whole image before the first stroke may mend
+    what that network says; nobody draws here.
 
     Parameters
     ----------
@@ -74,6 +81,8 @@ def predict_scans(
         ``linerefine score OUTPUT/masks TARGETS`` finds its partners.
     experiment : str
         Must be the experiment the run was made with.
+    refiner : str, optional
+        Name or label of a refiner of that run that mends the prediction.
     device : {"auto", "cpu", "cuda"}
     backend : str, optional
         How the network runs, see `InferenceConfig`; by default as in the run.
@@ -92,7 +101,10 @@ def predict_scans(
     ------
     RunError
         If the run folder holds no trained segmenter, or another experiment's,
-        or the output cannot be written.
+        the refiner is not trained or has nothing to say before the first
+        stroke, or the output cannot be written.
+    UnknownNameError
+        If the run has no such refiner.
     DataError
         If a source cannot be read (the ones before it are kept), or two
         sources would be written under one name.
@@ -100,6 +112,7 @@ def predict_scans(
     notify = Notifier([_forward(progress, on_note)])
     bench = load_bench(registry, run, experiment, device, notify, backend=backend)
     segmenter = _segmenter(bench)
+    mender = None if refiner is None else _mender(bench, refiner)
     _check_writable(output)
     written: dict[str, Prediction] = {}
     for source in sources:
@@ -111,7 +124,10 @@ def predict_scans(
                 f"{name}.png in {output}. Predict them into two folders."
             )
             raise DataError(msg)
-        written[name] = _predict(bench, segmenter, sample, source, output)
+        logits = predict_sample(bench, segmenter, sample)
+        if mender is not None:
+            logits = _mended(bench, mender, sample, logits, str(refiner))
+        written[name] = _write(bench, logits, sample, source, output)
         on_written(written[name])
     return list(written.values())
 
@@ -127,10 +143,32 @@ def _check_writable(output: Path) -> None:
         raise RunError(msg) from error
 
 
-def _predict(
-    bench: Bench, segmenter: Segmenter, sample: Sample, source: str, output: Path
-) -> Prediction:
-    logits = predict_sample(bench, segmenter, sample)
+def _mender(bench: Bench, name: str) -> Refiner:
+    """Return a trained refiner of the run that has something to say before the first stroke."""
+    names = [part.key for part in bench.config.refiners]
+    if name not in names:
+        msg = f"{bench.folder.path} has no refiner '{name}'. Available: {', '.join(names)}."
+        raise UnknownNameError(msg)
+    refiner = stored_refiner(bench, name)
+    if not refiner.revises:
+        msg = (
+            f"refiner '{name}' of {bench.folder.path} waits for a stroke and changes nothing "
+            f"before it. Leave out --refiner, or name one that looks at the image first, as "
+            f"anchored does."
+        )
+        raise RunError(msg)
+    return refiner
+
+
+def _mended(
+    bench: Bench, refiner: Refiner, sample: Sample, logits: Logits, name: str
+) -> NDArray[np.float32]:
+    """Return what a session on this prediction begins with."""
+    with bench.fast.running(name, refiner, passes(sample.shape, bench.config.tiling, bench.device)):
+        return session_on(bench, refiner, sample, logits, name).logits
+
+
+def _write(bench: Bench, logits: Logits, sample: Sample, source: str, output: Path) -> Prediction:
     # Beyond the object there is nothing to trace, whatever the network sees there.
     probability = _in_source_size(np.where(sample.roi, expit(logits), np.float32(0)), sample)
     mask = (probability > bench.config.session.threshold).astype(np.uint8) * 255

@@ -135,7 +135,7 @@ class TestProgram:
                 "--data-root --profile --refiner --seed --repeats --set --config --output --device "
                 "--backend --resume --jobs --cluster --block",
             ),
-            ("predict", "--output --run --device --backend --block"),
+            ("predict", "--output --run --refiner --device --backend --block"),
             ("export", "--network --format --output --image --block"),
             ("plugins", "--json --block"),
             (
@@ -653,8 +653,14 @@ class TestPredict:
             "folder: 1 to predict with runs/x, auto",
             "Wrote 1 masks and probability maps to out",
         ]
-        more = {"experiment": "folder", "device": "auto", "backend": None}
+        more = {"experiment": "folder", "refiner": None, "device": "auto", "backend": None}
         assert fake_predict == [(["a.tif"], Path("runs/x"), Path("out"), more)]
+
+    def test_a_refiner_that_mends_is_handed_on_and_named(self, cli, fake_predict):
+        words = ["a.tif", "--run", "runs/x", "--refiner", "anchored", "--output", "out"]
+        done = cli("predict", "folder", *words, *OURS)
+        assert done.err.startswith("folder: 1 to predict with runs/x, mended by anchored, auto\n")
+        assert fake_predict[0][3]["refiner"] == "anchored"
 
     def test_ctrl_c_names_what_is_kept(self, cli, fake_predict):
         done = cli("predict", "folder", "a", "stop", "--run", "r", "--output", "out", *OURS)

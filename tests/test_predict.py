@@ -9,14 +9,22 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from scipy.special import expit
 
 from linerefine import builtin
 from linerefine.config import ExperimentConfig
-from linerefine.errors import DataError, RunError
+from linerefine.errors import DataError, RunError, UnknownNameError
 from linerefine.experiment import run_experiment
+from linerefine.experiment.bench import Notifier
+from linerefine.experiment.loading import load_bench
+from linerefine.experiment.sessions import session_for
+from linerefine.experiment.stored import stored_refiner
 from linerefine.predict import Prediction, predict_scans
 from linerefine.registry import Registry
 from linerefine.testing import DrawnLoader
+
+EAGER = {"look": {"add": -4, "erase": -4, "middle": -4}, "cut": -4}
+"""Options of one that changes its mind about most pixels."""
 
 TINY = {"encoder": "resnet18", "encoder_depth": 3, "decoder_channels": (16, 8, 8)}
 
@@ -39,7 +47,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {
             "loader": {"name": "folder", "options": {"root": place / "data"}},
             "segmenter": {"network": TINY},
-            "refiners": [{"name": "manual"}],
+            "refiners": [
+                {"name": "anchored", "label": "sees", "options": {**EAGER, "network": TINY}},
+                {"name": "manual"},
+            ],
             "tiling": {"patch": 64, "overlap": 16, "train_rows": 64, "train_cols": 64},
             "training": {"batch_size": 2, "max_epochs": 1, "steps_per_epoch": 2},
             "session": {"crop": 64, "margin": 8},
@@ -119,6 +130,26 @@ def test_an_output_that_cannot_be_written_is_refused_at_once(place: Path, tmp_pa
     (tmp_path / "out").write_text("a file")
     with pytest.raises(RunError, match="cannot write to .*out"):
         predict(place, tmp_path / "out", image(place))
+
+
+def test_a_refiner_that_looks_first_mends_as_its_sessions_begin(place, tmp_path):
+    bench = load_bench(Registry([builtin]), place / "run", "folder", "cpu", Notifier([]))
+    (name, *_) = bench.loader.names("test")
+    source = place / "data" / "images" / f"{name}.png"
+    (plain,) = predict(place, tmp_path / "plain", source)
+    (mended,) = predict(place, tmp_path / "mended", source, refiner="sees")
+    session = session_for(bench, stored_refiner(bench, "sees"), bench.loaded(name), "sees")
+    found = tifffile.imread(mended.probability)
+    np.testing.assert_allclose(found, expit(session.logits), atol=1e-6)
+    assert (found != tifffile.imread(plain.probability)).mean() > 0.5
+
+
+def test_a_refiner_that_is_not_there_or_waits_for_strokes_is_refused(place, tmp_path):
+    with pytest.raises(UnknownNameError, match=r"has no refiner 'pan'. Available: sees, manual"):
+        predict(place, tmp_path / "out", image(place), refiner="pan")
+    with pytest.raises(RunError, match="'manual' of .* waits for a stroke and changes nothing"):
+        predict(place, tmp_path / "out", image(place), refiner="manual")
+    assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_drawn_outside_the_roi(place: Path, tmp_path: Path) -> None:

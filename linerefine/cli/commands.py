@@ -222,6 +222,15 @@ def predict(
             "with the experiment.",
         ),
     ] = None,
+    refiner: Annotated[
+        str | None,
+        typer.Option(
+            "--refiner",
+            metavar="NAME",
+            help="Refiner of that run that mends the prediction before anybody draws, such as "
+            "anchored. Without it: the first prediction as it is.",
+        ),
+    ] = None,
     device: Device = None,
     backend: Backend = None,
     block: Block = None,
@@ -234,6 +243,7 @@ def predict(
         sources,
         run=run,
         output=output,
+        refiner=refiner,
         device=device or "auto",
         backend=backend,
         blocked=block or (),

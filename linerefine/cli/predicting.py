@@ -19,11 +19,12 @@ def predict_command(
     *,
     run: Path | None,
     output: Path,
+    refiner: str | None,
     device: str,
     backend: str | None,
     blocked: Collection[str],
 ) -> None:
-    """Predict images with a run's network, or one that ships, and name every file written."""
+    """Predict images with a run's networks, or some that ship, and name every file written."""
     registry = usable_registry(blocked)
     chosen = registry.experiment(experiment)
     if run is None and chosen.trained is None:
@@ -33,7 +34,8 @@ def predict_command(
         )
         raise RunError(msg)
     network = str(run) if run is not None else "the network that ships with it"
-    complain(f"{experiment}: {len(sources)} to predict with {network}, {device}")
+    mended = "" if refiner is None else f", mended by {refiner}"
+    complain(f"{experiment}: {len(sources)} to predict with {network}{mended}, {device}")
     if run is None:
         from linerefine.experiment.shipped import shipped_folder_of, trained_on
 
@@ -54,6 +56,7 @@ def predict_command(
                 run,
                 output,
                 experiment=experiment,
+                refiner=refiner,
                 device=device,
                 backend=backend,
                 progress=progress,

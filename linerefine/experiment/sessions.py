@@ -22,7 +22,7 @@ from linerefine.refiners.base import Refiner
 from linerefine.samples import Sample
 from linerefine.session import RefinementSession
 from linerefine.tracking import rounds as table
-from linerefine.types import Mask, Operation, Round, Stroke, Tile
+from linerefine.types import Logits, Mask, Operation, Round, Stroke, Tile
 
 __all__ = [
     "Played",
@@ -204,10 +204,17 @@ def plan_sessions(bench: Bench, images: Sequence[str]) -> tuple[SessionKey, ...]
 
 def session_for(bench: Bench, refiner: Refiner, sample: Sample, name: str) -> RefinementSession:
     """Return a fresh session of the refiner `name` on a sample whose first prediction is stored."""
+    return session_on(bench, refiner, sample, stored_prediction(bench, sample), name)
+
+
+def session_on(
+    bench: Bench, refiner: Refiner, sample: Sample, initial: Logits, name: str
+) -> RefinementSession:
+    """Return a fresh session of the refiner `name` on a sample and its first prediction."""
     looks = f"{name} looks at {sample.name}"
     return RefinementSession(
         sample.image,
-        stored_prediction(bench, sample),
+        initial,
         refiner,
         bench.config.session,
         device=bench.device,
