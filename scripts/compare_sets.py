@@ -344,7 +344,8 @@ def draw(found: list[Found]) -> object:
     for panel in panels[len(found) :]:
         panel.set_visible(False)
     panels[0].set_ylabel("gain over manual", fontsize=8)
-    panels[0].legend(fontsize=8, frameon=False)
+    lines, labels = panels[0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return figure
 
 

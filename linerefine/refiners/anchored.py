@@ -232,7 +232,7 @@ def _may_hold(condition: Tensor) -> bool:
 
 
 def _channels_last(values: Tensor) -> Tensor:
-    """Return the same in a layout in which a CPU convolves few channels twice as fast."""
+    """Return the same in a layout in which a CPU convolves few channels faster."""
     return values.contiguous(memory_format=torch.channels_last)
 
 
