@@ -77,8 +77,8 @@ class InferenceConfig(Options):
         0.999,
         gt=0,
         le=1,
-        description="Least share of pixels in which a back-end that 'auto' takes must agree "
-        "with float32, seen on the first input.",
+        description="Least share of pixels, or of features, in which a back-end that 'auto' takes "
+        "must agree with float32, seen on the first input.",
     )
     trial_seconds: float = Field(
         2.0, gt=0, description="'auto' begins no further candidate once so many have passed."

@@ -64,6 +64,7 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.channels = channels
+        self.outputs = outputs
         weights = config.encoder_weights if pretrained else None
         self.body = _create(config, channels, weights, outputs)
         self.least_edge = _least_edge(config)

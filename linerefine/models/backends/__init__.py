@@ -11,6 +11,7 @@ from linerefine.models.backends.catalogue import (
 )
 from linerefine.models.backends.measure import (
     Measured,
+    feature_agreement,
     forward_flops,
     mask_agreement,
     matrix_rate,
@@ -29,6 +30,7 @@ __all__ = [
     "accelerate",
     "auto_candidates",
     "backend_named",
+    "feature_agreement",
     "forward_flops",
     "mask_agreement",
     "matrix_rate",

@@ -44,6 +44,7 @@ def circumstances(network: Network, example: Tensor, agreement: float) -> dict[s
         "machine": {"cpu": _cpu(), "device": describe_device(example.device)},
         "engines": {name: _version(name) for name in ENGINES},
         "network": network.config.model_dump(mode="json", exclude={"encoder_weights"}),
+        "outputs": network.outputs,
         "shape": list(example.shape),
         "agreement": agreement,
     }

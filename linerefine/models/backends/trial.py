@@ -14,7 +14,7 @@ from linerefine.errors import DeviceError
 from linerefine.models.backends import memory
 from linerefine.models.backends.base import Calibration, Runner
 from linerefine.models.backends.catalogue import AUTO, BACKENDS, auto_candidates, usable_backend
-from linerefine.models.backends.measure import mask_agreement, median_seconds
+from linerefine.models.backends.measure import agreement, median_seconds
 from linerefine.models.segmenter import Network
 
 __all__ = ["Choice", "choose"]
@@ -39,6 +39,8 @@ class Choice:
         Median pass of every back-end that was tried, eager included.
     agreement : mapping of str to float
         Share of pixels of the first input in which it agrees with eager.
+    outputs : int
+        Channels of the answer: one is a mask, several are features.
     """
 
     backend: str
@@ -46,18 +48,22 @@ class Choice:
     shape: tuple[int, ...]
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     agreement: Mapping[str, float] = field(default_factory=dict)
+    outputs: int = 1
 
     def __str__(self) -> str:
         if self.backend not in self.milliseconds or "eager" not in self.milliseconds:
             return f"{self.backend} ({self.reason})"
         ours, eager = self.milliseconds[self.backend], self.milliseconds["eager"]
         size = "x".join(map(str, self.shape))
+        what, where = (
+            ("features agree", "values") if self.outputs > 1 else ("masks agree", "pixels")
+        )
         if self.backend == "eager":
             return f"eager ({self.reason}), {eager:.0f} ms per pass of {size}"
         return (
             f"{self.backend} ({self.reason}), {eager / ours:.1f} times as fast as eager: "
             f"{ours:.0f} against {eager:.0f} ms per pass of {size}; "
-            f"masks agree in {self.agreement[self.backend]:.2%} of pixels"
+            f"{what} in {self.agreement[self.backend]:.2%} of {where}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,10 +142,10 @@ def _recalled(
     except DeviceError:
         return None
     run = backend.build(network.body, example)
-    agreement = mask_agreement(run(example), eager(example))
-    if agreement < config.agreement:
+    alike = agreement(run(example), eager(example))
+    if alike < config.agreement:
         return None
-    content = choice.to_dict() | {"agreement": {choice.backend: agreement}}
+    content = choice.to_dict() | {"agreement": {choice.backend: alike}}
     return Choice.from_dict(content, "remembered"), run
 
 
@@ -148,7 +154,7 @@ def _measured(
 ) -> tuple[Choice, Runner]:
     """Return the fastest candidate whose mask agrees with eager's."""
     seconds = {"eager": median_seconds(eager, example, config.trial_passes)}
-    agreement = {"eager": 1.0}
+    alike = {"eager": 1.0}
     runners = {"eager": eager}
     exact = eager(example)
     started = perf_counter()
@@ -156,13 +162,15 @@ def _measured(
         if number and perf_counter() - started > config.trial_seconds:
             break
         run = backend.build(network.body, example)
-        agreement[backend.name] = mask_agreement(run(example), exact)
-        if agreement[backend.name] >= config.agreement:
+        alike[backend.name] = agreement(run(example), exact)
+        if alike[backend.name] >= config.agreement:
             seconds[backend.name] = median_seconds(run, example, config.trial_passes)
             runners[backend.name] = run
     best = min(seconds, key=seconds.__getitem__)
     milliseconds = {name: round(value * 1e3, 3) for name, value in seconds.items()}
-    choice = Choice(best, "measured", tuple(example.shape), milliseconds, agreement)
+    choice = Choice(
+        best, "measured", tuple(example.shape), milliseconds, alike, outputs=network.outputs
+    )
     if config.remember:
         memory.store(now, choice.to_dict())
     return choice, runners[best]

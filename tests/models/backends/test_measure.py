@@ -10,6 +10,7 @@ from torch import nn
 
 from linerefine.errors import UnknownNameError
 from linerefine.models.backends import (
+    feature_agreement,
     forward_flops,
     mask_agreement,
     matrix_rate,
@@ -43,6 +44,17 @@ def test_flops_are_two_per_multiplication_and_addition():
     convolution = nn.Conv2d(3, 8, 3, padding=1, bias=False)
     flops = forward_flops(convolution, torch.zeros(1, 3, 10, 10))
     assert flops == pytest.approx(2 * 3 * 8 * 9 * 100 / 1e9)
+
+
+def test_features_agree_where_they_differ_by_little_of_their_spread():
+    exact = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    exact[:, 1] *= 100
+    assert feature_agreement(exact, exact) == 1.0
+    moved = exact + exact.std(dim=(0, 2, 3), keepdim=True) * torch.tensor([0.05, 0.19, 0.3]).view(
+        1, 3, 1, 1
+    )
+    assert feature_agreement(moved, exact) == pytest.approx(2 / 3)
+    assert feature_agreement(exact.bfloat16().float(), exact) == 1.0
 
 
 def test_agreement_is_the_share_of_pixels_on_the_same_side_of_zero():

@@ -7,10 +7,11 @@ import json
 import pytest
 import torch
 
-from linerefine.config import InferenceConfig
-from linerefine.models.backends import catalogue, memory, trial
+from linerefine.config import InferenceConfig, NetworkConfig
+from linerefine.models.backends import catalogue, mask_agreement, memory, trial
 from linerefine.models.backends.base import Backend
 from linerefine.models.backends.trial import Choice, choose
+from linerefine.models.segmenter import build_network
 
 AUTO = InferenceConfig(trial_passes=1)
 
@@ -72,6 +73,24 @@ def test_the_fastest_whose_mask_agrees_is_taken(trained, one, candidates):
         "good (measured), 10.0 times as fast as eager: 10 against 100 ms per pass of "
         "1x1x96x96; masks agree in 100.00% of pixels"
     )
+
+
+def test_features_need_not_have_the_same_sign(one, candidates, monkeypatch):
+    """Where a network answers with features that another goes on with."""
+    config = NetworkConfig(encoder="resnet18", encoder_depth=3, decoder_channels=(16, 8, 8))
+    network = build_network(config, 1, outputs=4).eval()
+    with torch.inference_mode():
+        exact = network.body(one)
+    offset = 0.05 * float(exact.std(dim=(0, 2, 3)).min())
+    network.body.segmentation_head[0].bias.data -= exact.mean(dim=(0, 2, 3)).detach()
+    object.__setattr__(candidates["good"], "offset", offset)
+    with torch.inference_mode():
+        assert mask_agreement(network.body(one) + offset, network.body(one)) < 0.999
+    choice = chosen(network, one)
+    assert choice.backend == "good"
+    assert str(choice).endswith("; features agree in 100.00% of values")
+    assert chosen(network, one).reason == "remembered"
+    assert chosen(build_network(config, 1).eval(), one).reason == "measured"
 
 
 def test_eager_stays_where_nothing_is_faster(trained, one, candidates, monkeypatch):
