@@ -100,7 +100,8 @@ class FastNetworks:
 
         def told(network: str, choice: Choice) -> None:
             if self._record(name, network, choice):
-                self._notify.note(f"{name} runs on {choice}")
+                part = f", its {network}," if len(fast.networks) > 1 else ""
+                self._notify.note(f"{name}{part} runs on {choice}")
 
         fast = accelerate(
             module,

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-__all__ = ["INPUT", "OUTPUT", "OnnxCheck", "check_onnx", "to_onnx"]
+from linerefine.models.swapping import Inputs, every, listed
+
+__all__ = ["INPUT", "OUTPUT", "OnnxCheck", "check_onnx", "input_names", "to_onnx"]
 
 INPUT, OUTPUT = "image", "logits"
 """Names of the graph's input and output."""
@@ -37,20 +39,25 @@ class OnnxCheck:
     agreement: float
 
 
-def to_onnx(network: nn.Module, example: Tensor) -> bytes:
+def input_names(number: int) -> tuple[str, ...]:
+    """Return what a graph calls its inputs, in their order."""
+    return (INPUT, *(f"{INPUT}_{place}" for place in range(2, number + 1)))
+
+
+def to_onnx(network: nn.Module, example: Inputs) -> bytes:
     """Return a network as ONNX for inputs of any batch size, height and width.
 
     Parameters
     ----------
     network : nn.Module
         In evaluation mode; maps (B, C, H, W) to (B, 1, H, W). Not changed.
-    example : Tensor of float32, shape (B, C, H, W)
+    example : Tensor of float32, shape (B, C, H, W), or several
         Any input that fits, on the device of the network.
 
     Returns
     -------
     model : bytes
-        Opset 17; input ``image``, output ``logits``, float32.
+        Opset 17; input ``image`` (further ones ``image_2``, ...), output ``logits``, float32.
 
     Notes
     -----
@@ -59,17 +66,21 @@ def to_onnx(network: nn.Module, example: Tensor) -> bytes:
     calls it legacy; nothing else of this package depends on which of the two
     it is.
     """
+    names = input_names(len(listed(example)))
+    # Inputs at several resolutions have heights and widths of their own.
     axes = {INPUT: {0: "batch", 2: "height", 3: "width"}}
     axes[OUTPUT] = axes[INPUT]
+    for name in names[1:]:
+        axes[name] = {0: "batch", 2: f"{name}_height", 3: f"{name}_width"}
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         # Announcements about the exporter itself and constants it leaves alone.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            (example.detach().clone(),),
+            (every(example, lambda part: part.detach().clone()),),
             buffer,  # type: ignore[arg-type]
-            input_names=[INPUT],
+            input_names=list(names),
             output_names=[OUTPUT],
             dynamic_axes=axes,
             opset_version=OPSET,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
 from linerefine.config import STAGED_DECODERS, NetworkConfig
 from linerefine.errors import ConfigError, DataError, RunError, ShapeError, UnknownNameError
+from linerefine.models.swapping import Swappable
 from linerefine.models.weights import load_weights, save_weights
 
 __all__ = [
@@ -38,7 +38,7 @@ FAMILIAR_ENCODERS = (
 """Named in messages; the whole list has over a thousand entries."""
 
 
-class Network(nn.Module):
+class Network(Swappable):
     """An encoder-decoder that knows how it was built.
 
     Parameters
@@ -68,8 +68,15 @@ class Network(nn.Module):
         weights = config.encoder_weights if pretrained else None
         self.body = _create(config, channels, weights, outputs)
         self.least_edge = _least_edge(config)
-        self.fast: Callable[[Tensor], Tensor] | None = None
-        """What answers instead of `body` while nothing is trained; see `accelerate`."""
+
+    @property
+    def is_mask(self) -> bool:
+        return self.outputs == 1
+
+    @property
+    def construction(self) -> dict[str, Any]:
+        said: dict[str, Any] = self.config.model_dump(mode="json", exclude={"encoder_weights"})
+        return said | {"outputs": self.outputs}
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits, shape (B, outputs, H, W), for an input of shape (B, C, H, W)."""
@@ -78,14 +85,7 @@ class Network(nn.Module):
             below, right = (max(self.least_edge - size, 0) for size in (height, width))
             larger: Tensor = self(functional.pad(image, (0, right, 0, below)))
             return larger[..., :height, :width]
-        if self.fast is not None and not self.training and not torch.is_grad_enabled():
-            return self.fast(image)
-        logits: Tensor = self.body(image)
-        return logits
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Copies and files hold the network, not what runs it on this machine.
-        return {**super().__getstate__(), "fast": None}  # type: ignore[no-untyped-call]
+        return self.answer(image)
 
 
 class Segmenter(nn.Module):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from linerefine.models.swapping import Swappable
 
 __all__ = ["FINE", "Features", "ImagePyramid", "PromptBranch"]
 
@@ -39,7 +41,7 @@ class ImagePyramid(nn.Module):
         return found
 
 
-class PromptBranch(nn.Module):
+class PromptBranch(Swappable):
     """Full resolution and four levels below it; what the image says is added, not looked at again.
 
     A convolution over image and prompt together is the sum of one over each,
@@ -48,6 +50,7 @@ class PromptBranch(nn.Module):
 
     def __init__(self, channels: int, widths: Sequence[int]) -> None:
         super().__init__()
+        self._sizes = (channels, *widths)
         self.shown = nn.Conv2d(channels, FINE, 3, padding=1, bias=False)
         self.begin = _normalised(FINE)
         self.down = nn.ModuleList(_halving(widths))
@@ -63,9 +66,28 @@ class PromptBranch(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
+    @property
+    def body(self) -> nn.Module:  # type: ignore[override]
+        """The branch, whatever runs it."""
+        return _Plain(self)
+
+    @property
+    def is_mask(self) -> bool:
+        return False
+
+    @property
+    def construction(self) -> Mapping[str, Any]:
+        return {"prompt_branch": list(self._sizes)}
+
     def forward(self, features: Features, shown: Tensor) -> Tensor:
         """Return by how much strokes and image move the first prediction, shape (B, 1, H, W)."""
-        fine, *image = features
+        return self.answer((shown, *features))
+
+    def change(self, given: tuple[Tensor, ...]) -> Tensor:
+        """Return the same of the prompt and what the image says, computed here and plainly."""
+        # Places by number: a graph is read off these steps, and that cannot count a tuple.
+        shown, fine = given[0], given[1]
+        image = [given[2 + level] for level in range(len(self.down))]
         seen = self.begin(fine + self.shown(shown))
         levels: list[Tensor] = []
         here = seen
@@ -77,6 +99,19 @@ class PromptBranch(nn.Module):
             result = up(torch.cat((levels.pop(), _twice(result)), dim=1))
         answer: Tensor = self.head(self.end(seen + _twice(self.narrow(result))))
         return answer
+
+
+class _Plain(nn.Module):
+    """A prompt branch that nothing else runs: what back-ends read and copy."""
+
+    def __init__(self, branch: PromptBranch) -> None:
+        super().__init__()
+        self.branch = branch
+        self.training = branch.training  # an exporter puts both back into the mode of this one
+
+    def forward(self, given: tuple[Tensor, ...]) -> Tensor:
+        """Return what the branch answers."""
+        return self.branch.change(given)
 
 
 def _twice(features: Tensor) -> Tensor:

@@ -12,7 +12,10 @@ from linerefine.experiment.fast import FILE, FastNetworks
 from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.notifier import Notifier
 from linerefine.models.segmenter import Segmenter, build_network
+from linerefine.refiners.anchored import Anchored
+from linerefine.refiners.base import Prompt
 from linerefine.refiners.manual import Manual
+from linerefine.refiners.options import AnchoredOptions
 
 CPU = torch.device("cpu")
 TINY = NetworkConfig(encoder="tu-resnet10t", encoder_depth=3, decoder_channels=(16, 8, 8))
@@ -89,6 +92,21 @@ def test_little_to_do_is_left_alone_and_that_too_is_kept(run, segmenter):
     assert torch.equal(run.ask(fast, "segmenter", segmenter, calls=3), wanted)
     assert run.notes == ["segmenter runs on eager (little to do)"]
     assert torch.equal(run.ask(run.networks(), "segmenter", segmenter, calls=10**9), wanted)
+
+
+def test_of_two_networks_it_says_which(run):
+    refiner = Anchored(AnchoredOptions(network=TINY), channels=1)
+    zeros = torch.zeros(1, 1, 64, 64)
+    with (
+        run.networks(backend="channels_last").running("anchored", refiner.eval()),
+        torch.inference_mode(),
+    ):
+        refiner(zeros, Prompt(zeros, zeros, zeros))
+    assert run.notes == [
+        "anchored, its network, runs on channels_last (asked for)",
+        "anchored, its branch, runs on channels_last (asked for)",
+    ]
+    assert set(run.folder.read_json(FILE)["anchored"]) == {"network", "branch"}
 
 
 def test_a_module_without_a_network_is_said_to_run_as_it_is(run):

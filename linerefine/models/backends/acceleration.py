@@ -12,7 +12,7 @@ from linerefine.config import InferenceConfig
 from linerefine.models.backends.base import Calibration, Runner
 from linerefine.models.backends.catalogue import BACKENDS
 from linerefine.models.backends.trial import Choice, choose
-from linerefine.models.segmenter import Network
+from linerefine.models.swapping import Inputs, Swappable, every, listed
 
 __all__ = ["Acceleration", "accelerate"]
 
@@ -73,13 +73,13 @@ def accelerate(
     Parameters
     ----------
     module : nn.Module
-        A `Segmenter`, a refiner, or anything with a `Network` inside. Its
+        A `Segmenter`, a refiner, or anything with a `Swappable` inside. Its
         parameters, its ``state_dict`` and how it trains stay as they are.
     config : InferenceConfig, optional
         Which back-end, and how `auto` chooses.
     calls : int, optional
         Passes expected, for `auto`; None: many.
-    calibration : mapping of str to sequence of Tensor, optional
+    calibration : mapping of str to sequence of Tensor or of several, optional
         Typical inputs by the network's name inside the module, for int8.
     settled : mapping of str to str, optional
         Back-ends by the network's name inside the module that go before
@@ -116,7 +116,7 @@ def accelerate(
     settings = config or InferenceConfig()
     lanes = {}
     for name, part in module.named_modules():
-        if isinstance(part, Network):
+        if isinstance(part, Swappable):
             typical = (calibration or {}).get(name, ())
             backend = (settled or {}).get(name, settings.backend)
             own = settings.model_copy(update={"backend": backend})
@@ -138,7 +138,7 @@ class Lane:
     def __init__(
         self,
         name: str,
-        network: Network,
+        network: Swappable,
         config: InferenceConfig,
         calls: int | None,
         calibration: Calibration,
@@ -153,32 +153,34 @@ class Lane:
         self._on_choice = on_choice
         self._weights: list[Tensor] = []
         self._stamp: tuple[object, ...] = ()
-        self._fixed: dict[tuple[int, ...], Runner] = {}
+        self._fixed: dict[tuple[tuple[int, ...], ...], Runner] = {}
         self._general: Runner | None = None
 
-    def __call__(self, image: Tensor) -> Tensor:
-        """Return the network's logits, shape (B, 1, H, W), for an input (B, C, H, W)."""
-        stamp = (image.device, *(weight._version for weight in self._weights))
-        if stamp != self._stamp:
+    def __call__(self, given: Inputs) -> Tensor:
+        """Return the network's answer."""
+        if self._stamp_of(given) != self._stamp:
             self._forget()
         # What is built must outlive this pass, so it is no matter of inference mode.
-        runner = self._runner(image)
-        return runner(image)
+        runner = self._runner(given)
+        return runner(given)
+
+    def _stamp_of(self, given: Inputs) -> tuple[object, ...]:
+        return (listed(given)[0].device, *(weight._version for weight in self._weights))
 
     def _forget(self) -> None:
         """Drop what was built from weights that have changed since."""
         self._fixed, self._general = {}, None
         self._weights = [*self.network.parameters(), *self.network.buffers()]
 
-    def _runner(self, image: Tensor) -> Runner:
-        shape = tuple(image.shape)
+    def _runner(self, given: Inputs) -> Runner:
+        shape = _shapes(given)
         if shape in self._fixed:
             return self._fixed[shape]
         if self._general is not None and self._is_full():
             return self._general
         with torch.inference_mode(False), torch.no_grad():
-            runner = self._built(image.detach().clone())
-        self._stamp = (image.device, *(weight._version for weight in self._weights))
+            runner = self._built(every(given, lambda part: part.detach().clone()))
+        self._stamp = self._stamp_of(given)
         return runner
 
     def _is_full(self) -> bool:
@@ -186,7 +188,7 @@ class Lane:
         limit = BACKENDS[self.choice.backend].shapes
         return limit is None or len(self._fixed) >= limit
 
-    def _built(self, example: Tensor) -> Runner:
+    def _built(self, example: Inputs) -> Runner:
         """Build what is missing for an input of this shape."""
         if self.choice is None:
             self.choice, runner = choose(
@@ -205,10 +207,14 @@ class Lane:
             return self._general
         return self._keep(backend.build(self.network.body, example, self._calibration), example)
 
-    def _keep(self, runner: Runner, example: Tensor) -> Runner:
+    def _keep(self, runner: Runner, example: Inputs) -> Runner:
         assert self.choice is not None
         if BACKENDS[self.choice.backend].shapes is None:
             self._general = runner
         else:
-            self._fixed[tuple(example.shape)] = runner
+            self._fixed[_shapes(example)] = runner
         return runner
+
+
+def _shapes(given: Inputs) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(part.shape) for part in listed(given))

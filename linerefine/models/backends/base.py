@@ -10,13 +10,15 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from linerefine.models.swapping import Inputs
+
 __all__ = ["Backend", "Calibration", "Runner"]
 
-Runner: TypeAlias = Callable[[Tensor], Tensor]
-"""Maps (B, C, H, W) to float32 logits of shape (B, 1, H, W) on the same device."""
+Runner: TypeAlias = Callable[[Inputs], Tensor]
+"""Maps what a network is asked to its answer in float32, on the same device."""
 
-Calibration: TypeAlias = Sequence[Tensor]
-"""Typical inputs, each of shape (B, C, H, W); only int8 back-ends look at them."""
+Calibration: TypeAlias = Sequence[Inputs]
+"""Typical inputs; only int8 back-ends look at them."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Backend(ABC):
         """Return why this back-end cannot run on a device, and the remedy; None if it can."""
 
     @abstractmethod
-    def build(self, network: nn.Module, example: Tensor, calibration: Calibration = ()) -> Runner:
+    def build(self, network: nn.Module, example: Inputs, calibration: Calibration = ()) -> Runner:
         """Return a function that runs a network.
 
         Parameters
@@ -54,9 +56,9 @@ class Backend(ABC):
         network : nn.Module
             In evaluation mode, float32; never changed. Later changes of its
             weights need not be followed.
-        example : Tensor of float32, shape (B, C, H, W)
+        example : Tensor of float32, shape (B, C, H, W), or several
             An input as it will come, on the device of the network.
-        calibration : sequence of Tensor
+        calibration : sequence of the same
             Typical inputs, for int8; the example if empty.
 
         Returns

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from linerefine.models.backends.base import Backend, Calibration, Runner
 from linerefine.models.backends.folding import folded_or_copy
 from linerefine.models.backends.native import in_layout, precision_obstacle, run_in
+from linerefine.models.swapping import Inputs, every, listed
 
 __all__ = ["Compiled", "CudaGraph"]
 
@@ -35,7 +36,7 @@ class Compiled(Backend):
             return "torch.compile needs a C++ compiler; install g++ or take 'packed_bf16'"
         return precision_obstacle(self.dtype, device)
 
-    def build(self, network: nn.Module, example: Tensor, calibration: Calibration = ()) -> Runner:
+    def build(self, network: nn.Module, example: Inputs, calibration: Calibration = ()) -> Runner:
         graph = in_layout(folded_or_copy(network), self.dtype)
         with _quiet_compiler():
             run = run_in(
@@ -45,9 +46,9 @@ class Compiled(Backend):
             )
             run(example)
 
-        def guarded(image: Tensor) -> Tensor:
+        def guarded(given: Inputs) -> Tensor:
             with _quiet_compiler():
-                return run(image)
+                return run(given)
 
         return guarded
 
@@ -71,23 +72,24 @@ class CudaGraph(Backend):
             return "CUDA graphs need a GPU; take 'auto' on a CPU"
         return None
 
-    def build(self, network: nn.Module, example: Tensor, calibration: Calibration = ()) -> Runner:
+    def build(self, network: nn.Module, example: Inputs, calibration: Calibration = ()) -> Runner:
         graph = in_layout(folded_or_copy(network), torch.float16)
         run = run_in(graph, torch.float16, torch.channels_last)
-        given = example.clone()
-        side = torch.cuda.Stream(example.device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(example.device))
+        given, device = every(example, torch.clone), listed(example)[0].device
+        side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(side):  # libraries choose their kernels before the recording
             for _ in range(3):
                 run(given)
-        torch.cuda.current_stream(example.device).wait_stream(side)
+        torch.cuda.current_stream(device).wait_stream(side)
         recording = torch.cuda.CUDAGraph()
         with torch.cuda.graph(recording):
             answer = run(given)
 
-        def replay(image: Tensor) -> Tensor:
+        def replay(asked: Inputs) -> Tensor:
             with torch.inference_mode():
-                given.copy_(image)
+                for place, part in zip(listed(given), listed(asked), strict=True):
+                    place.copy_(part)
                 recording.replay()
                 return answer.clone()  # the next pass writes over the recorded one
 

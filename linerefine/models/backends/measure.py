@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from linerefine.models.backends.base import Calibration, Runner
 from linerefine.models.backends.catalogue import BACKENDS, backend_named
+from linerefine.models.swapping import Inputs, listed
 
 __all__ = [
     "Measured",
-    "agreement",
     "feature_agreement",
     "forward_flops",
     "mask_agreement",
@@ -48,7 +48,8 @@ class Measured:
     error : float
         Largest difference of a logit from eager float32.
     agreement : float
-        As `agreement` says.
+        Share of pixels, in [0, 1], whose logits lie on the same side of zero;
+        for features `feature_agreement`.
     build_seconds : float
         What making it took.
     obstacle : str
@@ -66,7 +67,7 @@ class Measured:
 
 def measure_backends(
     network: nn.Module,
-    example: Tensor,
+    example: Inputs,
     names: Sequence[str] = (),
     *,
     passes: int = 9,
@@ -78,14 +79,14 @@ def measure_backends(
     ----------
     network : nn.Module
         In evaluation mode, maps (B, C, H, W) to (B, 1, H, W). Not changed.
-    example : Tensor of float32, shape (B, C, H, W)
+    example : Tensor of float32, shape (B, C, H, W), or several
         Input of every pass, on the network's device.
     names : sequence of str
         Back-ends; by default all but those that compile for a minute.
     passes : int
         Timed passes of each. They take turns, so that a load that comes and
         goes slows all of them alike.
-    calibration : sequence of Tensor
+    calibration : sequence of the same
         Typical inputs for int8.
 
     Returns
@@ -100,7 +101,8 @@ def measure_backends(
     """
     wanted = names or [name for name in BACKENDS if not name.startswith("compile")]
     ordered = list(dict.fromkeys(["eager", *wanted]))
-    obstacles = {name: backend_named(name).obstacle(example.device) for name in ordered}
+    device = listed(example)[0].device
+    obstacles = {name: backend_named(name).obstacle(device) for name in ordered}
     runners: dict[str, Runner] = {}
     built: dict[str, float] = {}
     for name in (name for name in ordered if obstacles[name] is None):
@@ -122,11 +124,12 @@ def _row(
     name: str, answer: Tensor, exact: Tensor, seconds: float, eager: float, built: float
 ) -> Measured:
     error = float((answer - exact).abs().max())
-    alike = agreement(answer, exact)
+    several = exact.shape[1] > 1  # no mask, but features
+    alike = feature_agreement(answer, exact) if several else mask_agreement(answer, exact)
     return Measured(name, seconds * 1e3, eager / seconds, error, alike, built)
 
 
-def _take_turns(runners: dict[str, Runner], example: Tensor, passes: int) -> dict[str, float]:
+def _take_turns(runners: dict[str, Runner], example: Inputs, passes: int) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(passes + 1):
         for name, run in runners.items():
@@ -136,18 +139,19 @@ def _take_turns(runners: dict[str, Runner], example: Tensor, passes: int) -> dic
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def median_seconds(run: Runner, example: Tensor, passes: int) -> float:
+def median_seconds(run: Runner, example: Inputs, passes: int) -> float:
     """Return the median time of a pass in seconds, after one that warms up."""
     _seconds(run, example)
     return statistics.median(_seconds(run, example) for _ in range(passes))
 
 
-def _seconds(run: Callable[[Tensor], Tensor], example: Tensor) -> float:
-    _wait(example.device)
+def _seconds(run: Runner, example: Inputs) -> float:
+    device = listed(example)[0].device
+    _wait(device)
     with torch.inference_mode():
         started = perf_counter()
         run(example)
-        _wait(example.device)
+        _wait(device)
         return perf_counter() - started
 
 
@@ -155,19 +159,6 @@ def _wait(device: torch.device) -> None:
     """Wait until a GPU has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def agreement(one: Tensor, exact: Tensor) -> float:
-    """Return how far an answer agrees with the exact one, in [0, 1].
-
-    Parameters
-    ----------
-    one, exact : Tensor, shape (B, outputs, H, W)
-        One output is logits, whose mask counts; several are features that
-        another network goes on with, where a sign says nothing.
-    """
-    several = exact.ndim == 4 and exact.shape[1] > 1
-    return feature_agreement(one, exact) if several else mask_agreement(one, exact)
 
 
 def mask_agreement(one: Tensor, other: Tensor) -> float:
@@ -203,8 +194,8 @@ def matrix_rate(
     place = torch.device(device)
     one, other = (torch.randn(size, size, device=place).to(dtype) for _ in range(2))
 
-    def multiply(left: Tensor) -> Tensor:
-        return left @ other
+    def multiply(left: Inputs) -> Tensor:
+        return listed(left)[0] @ other
 
     _seconds(multiply, one)
     fastest = min(_seconds(multiply, one) for _ in range(repeats))

@@ -10,11 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from linerefine.cache import atomic_write, cache_root
 from linerefine.models.device import describe_device
-from linerefine.models.segmenter import Network
+from linerefine.models.swapping import Inputs, Swappable, listed
 
 __all__ = ["circumstances", "memory_file", "recall", "store"]
 
@@ -28,24 +26,23 @@ def memory_file() -> Path:
     return cache_root() / "backends.json"
 
 
-def circumstances(network: Network, example: Tensor, agreement: float) -> dict[str, Any]:
+def circumstances(network: Swappable, example: Inputs, agreement: float) -> dict[str, Any]:
     """Return what a choice depends on, ready for JSON.
 
     Parameters
     ----------
-    network : Network
+    network : Swappable
         Its construction counts, not its weights.
-    example : Tensor, shape (B, C, H, W)
-        Its shape and device count.
+    example : Tensor, shape (B, C, H, W), or several
+        Shapes and device count.
     agreement : float
         What was asked of the choice.
     """
     return {
-        "machine": {"cpu": _cpu(), "device": describe_device(example.device)},
+        "machine": {"cpu": _cpu(), "device": describe_device(listed(example)[0].device)},
         "engines": {name: _version(name) for name in ENGINES},
-        "network": network.config.model_dump(mode="json", exclude={"encoder_weights"}),
-        "outputs": network.outputs,
-        "shape": list(example.shape),
+        "network": dict(network.construction),
+        "shapes": [list(part.shape) for part in listed(example)],
         "agreement": agreement,
     }
 

@@ -11,6 +11,7 @@ from linerefine.models.backends.base import Backend, Calibration, Runner
 from linerefine.models.backends.folding import folded_or_copy
 from linerefine.models.backends.packing import can_pack, packed
 from linerefine.models.device import has_native_bf16
+from linerefine.models.swapping import Inputs, every, listed
 
 __all__ = [
     "BF16_REMEDY",
@@ -33,9 +34,9 @@ class Eager(Backend):
     def obstacle(self, device: torch.device) -> str | None:
         return None
 
-    def build(self, network: nn.Module, example: Tensor, calibration: Calibration = ()) -> Runner:
+    def build(self, network: nn.Module, example: Inputs, calibration: Calibration = ()) -> Runner:
         # Not a copy: to the last bit what the network answers without a back-end.
-        return lambda image: network(image)
+        return lambda given: network(given)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Folded(Backend):
     def obstacle(self, device: torch.device) -> str | None:
         return precision_obstacle(self.dtype, device)
 
-    def build(self, network: nn.Module, example: Tensor, calibration: Calibration = ()) -> Runner:
+    def build(self, network: nn.Module, example: Inputs, calibration: Calibration = ()) -> Runner:
         graph = in_layout(folded_or_copy(network), self.dtype)
         return run_in(graph, self.dtype, torch.channels_last)
 
@@ -73,7 +74,7 @@ class Packed(Backend):
     def obstacle(self, device: torch.device) -> str | None:
         return cpu_only(device) or can_pack() or precision_obstacle(self.dtype, device)
 
-    def build(self, network: nn.Module, example: Tensor, calibration: Calibration = ()) -> Runner:
+    def build(self, network: nn.Module, example: Inputs, calibration: Calibration = ()) -> Runner:
         graph = packed(folded_or_copy(network), example, self.dtype)
         return run_in(graph, self.dtype, torch.channels_last)
 
@@ -86,10 +87,12 @@ def in_layout(network: nn.Module, dtype: torch.dtype) -> nn.Module:
 def run_in(network: nn.Module, dtype: torch.dtype, layout: torch.memory_format) -> Runner:
     """Return a function that hands inputs over in a precision and a memory layout."""
 
-    def run(image: Tensor) -> Tensor:
+    def run(given: Inputs) -> Tensor:
         # Whoever calls may be inside an autocast block; the precision is ours to choose.
-        with torch.inference_mode(), torch.autocast(image.device.type, enabled=False):
-            answer: Tensor = network(image.to(dtype=dtype, memory_format=layout))
+        kind = listed(given)[0].device.type
+        with torch.inference_mode(), torch.autocast(kind, enabled=False):
+            moved = every(given, lambda part: part.to(dtype=dtype, memory_format=layout))
+            answer: Tensor = network(moved)
             return answer.to(torch.float32, memory_format=torch.contiguous_format)
 
     return run

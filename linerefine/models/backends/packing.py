@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from linerefine.models.swapping import Inputs
+
 __all__ = ["can_pack", "packed"]
 
 FUSED = {nn.SiLU: "swish", nn.ReLU: "relu", nn.Sigmoid: "sigmoid"}
@@ -28,7 +30,7 @@ def can_pack() -> str | None:
     return None
 
 
-def packed(network: nn.Module, example: Tensor, dtype: torch.dtype) -> nn.Module:
+def packed(network: nn.Module, example: Inputs, dtype: torch.dtype) -> nn.Module:
     """Return a network whose convolutions are packed for one shape of input.
 
     Parameters
@@ -36,7 +38,7 @@ def packed(network: nn.Module, example: Tensor, dtype: torch.dtype) -> nn.Module
     network : nn.Module
         As `folded` returns it; taken over and changed. One that could not be
         folded keeps its activations apart.
-    example : Tensor, shape (B, C, H, W)
+    example : Tensor, shape (B, C, H, W), or several
         An input as it will come; others are computed too, but slowly.
     dtype : torch.dtype
         float32 or bfloat16.
@@ -80,7 +82,7 @@ class _PackedConvolution(nn.Module):
         return answer
 
 
-def _input_shapes(network: nn.Module, example: Tensor) -> dict[str, tuple[int, ...]]:
+def _input_shapes(network: nn.Module, example: Inputs) -> dict[str, tuple[int, ...]]:
     """Return the input shape of every plain convolution that an example reaches."""
     shapes: dict[str, tuple[int, ...]] = {}
     hooks = []

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from linerefine.models.device import has_exact_int8
-from linerefine.models.onnx import INPUT
+from linerefine.models.onnx import input_names
+from linerefine.models.swapping import Inputs, listed
 
 __all__ = ["quantised"]
 
@@ -19,14 +19,14 @@ KEPT_LAYERS = 2
 """So many convolutions before the output stay float32: they draw the outlines."""
 
 
-def quantised(model: bytes, calibration: Sequence[Tensor]) -> bytes:
+def quantised(model: bytes, calibration: Sequence[Inputs]) -> bytes:
     """Return an ONNX network whose convolutions compute in eight bits.
 
     Parameters
     ----------
     model : bytes
         As `to_onnx` returns it.
-    calibration : sequence of Tensor of float32, shape (B, C, H, W)
+    calibration : sequence of Tensor of float32, shape (B, C, H, W), or of several
         Typical inputs; the range of every activation is read off them, and
         what lies outside is clipped later. Sixteen patches suffice; one does
         not, for it seldom shows all that an image holds.
@@ -68,7 +68,7 @@ def quantised(model: bytes, calibration: Sequence[Tensor]) -> bytes:
 class _Reader:
     """Hands typical inputs over one by one, as onnxruntime asks for them."""
 
-    def __init__(self, calibration: Sequence[Tensor]) -> None:
+    def __init__(self, calibration: Sequence[Inputs]) -> None:
         self._inputs = self._one_by_one(calibration)
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
@@ -76,8 +76,10 @@ class _Reader:
         return next(self._inputs, None)
 
     def _one_by_one(
-        self, calibration: Sequence[Tensor]
+        self, calibration: Sequence[Inputs]
     ) -> Iterator[dict[str, NDArray[np.float32]]]:
         for batch in calibration:
-            for image in batch.cpu().numpy().astype(np.float32):
-                yield {INPUT: np.ascontiguousarray(image[None])}
+            parts = [part.cpu().numpy().astype(np.float32) for part in listed(batch)]
+            for images in zip(*parts, strict=True):
+                named = zip(input_names(len(images)), images, strict=True)
+                yield {name: np.ascontiguousarray(image[None]) for name, image in named}

@@ -17,7 +17,8 @@ from linerefine.machine import install_command
 from linerefine.models.backends.base import Backend, Calibration, Runner
 from linerefine.models.backends.native import cpu_only, precision_obstacle
 from linerefine.models.backends.quantising import quantised
-from linerefine.models.onnx import INPUT, to_onnx
+from linerefine.models.onnx import input_names, to_onnx
+from linerefine.models.swapping import Inputs, listed
 
 __all__ = ["OnnxRuntime", "OpenVino", "openvino"]
 
@@ -38,7 +39,7 @@ class OnnxRuntime(Backend):
         names = ("onnxruntime", "onnx") if self.is_int8 else ("onnxruntime",)
         return cpu_only(device) or absent(names, "onnx")
 
-    def build(self, network: nn.Module, example: Tensor, calibration: Calibration = ()) -> Runner:
+    def build(self, network: nn.Module, example: Inputs, calibration: Calibration = ()) -> Runner:
         import onnxruntime
 
         model = to_onnx(network, example)
@@ -51,8 +52,10 @@ class OnnxRuntime(Backend):
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
-        def run(image: Tensor) -> Tensor:
-            (logits,) = session.run(None, {INPUT: _array(image)})
+        def run(given: Inputs) -> Tensor:
+            parts = listed(given)
+            named = zip(input_names(len(parts)), map(_array, parts), strict=True)
+            (logits,) = session.run(None, dict(named))
             return torch.from_numpy(logits)
 
         return run
@@ -75,7 +78,7 @@ class OpenVino(Backend):
         missing = absent(("openvino",), "openvino")
         return cpu_only(device) or missing or precision_obstacle(dtype, device)
 
-    def build(self, network: nn.Module, example: Tensor, calibration: Calibration = ()) -> Runner:
+    def build(self, network: nn.Module, example: Inputs, calibration: Calibration = ()) -> Runner:
         model = to_onnx(network, example)
         core = openvino().Core()
         settings = {
@@ -86,9 +89,9 @@ class OpenVino(Backend):
         }
         request = core.compile_model(core.read_model(model), "CPU", settings).create_infer_request()
 
-        def run(image: Tensor) -> Tensor:
+        def run(given: Inputs) -> Tensor:
             # The request's own memory is written over by the next pass.
-            return torch.from_numpy(request.infer([_array(image)])[0].copy())
+            return torch.from_numpy(request.infer([*map(_array, listed(given))])[0].copy())
 
         return run
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
@@ -14,8 +14,8 @@ from linerefine.errors import DeviceError
 from linerefine.models.backends import memory
 from linerefine.models.backends.base import Calibration, Runner
 from linerefine.models.backends.catalogue import AUTO, BACKENDS, auto_candidates, usable_backend
-from linerefine.models.backends.measure import agreement, median_seconds
-from linerefine.models.segmenter import Network
+from linerefine.models.backends.measure import feature_agreement, mask_agreement, median_seconds
+from linerefine.models.swapping import Inputs, Swappable, listed
 
 __all__ = ["Choice", "choose"]
 
@@ -39,8 +39,8 @@ class Choice:
         Median pass of every back-end that was tried, eager included.
     agreement : mapping of str to float
         Share of pixels of the first input in which it agrees with eager.
-    outputs : int
-        Channels of the answer: one is a mask, several are features.
+    is_mask : bool
+        Whether pixels of masks were compared, or values of features.
     """
 
     backend: str
@@ -48,16 +48,14 @@ class Choice:
     shape: tuple[int, ...]
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     agreement: Mapping[str, float] = field(default_factory=dict)
-    outputs: int = 1
+    is_mask: bool = True
 
     def __str__(self) -> str:
         if self.backend not in self.milliseconds or "eager" not in self.milliseconds:
             return f"{self.backend} ({self.reason})"
         ours, eager = self.milliseconds[self.backend], self.milliseconds["eager"]
         size = "x".join(map(str, self.shape))
-        what, where = (
-            ("features agree", "values") if self.outputs > 1 else ("masks agree", "pixels")
-        )
+        what, where = ("masks agree", "pixels") if self.is_mask else ("features agree", "values")
         if self.backend == "eager":
             return f"eager ({self.reason}), {eager:.0f} ms per pass of {size}"
         return (
@@ -77,8 +75,8 @@ class Choice:
 
 
 def choose(
-    network: Network,
-    example: Tensor,
+    network: Swappable,
+    example: Inputs,
     config: InferenceConfig,
     *,
     calls: int | None = None,
@@ -88,15 +86,15 @@ def choose(
 
     Parameters
     ----------
-    network : Network
+    network : Swappable
         In evaluation mode.
-    example : Tensor of float32, shape (B, C, H, W)
+    example : Tensor of float32, shape (B, C, H, W), or several
         The first input; what `auto` measures with.
     config : InferenceConfig
         The name asked for and the settings of the trial.
     calls : int, optional
         Passes expected; `auto` leaves a network alone that has little to do.
-    calibration : sequence of Tensor
+    calibration : sequence of the same
         Typical inputs for int8.
 
     Returns
@@ -109,9 +107,9 @@ def choose(
     DeviceError
         If the back-end asked for cannot run here.
     """
-    shape = tuple(example.shape)
+    shape, device = tuple(listed(example)[0].shape), listed(example)[0].device
     if config.backend != AUTO:
-        backend = usable_backend(config.backend, example.device)
+        backend = usable_backend(config.backend, device)
         choice = Choice(backend.name, "asked for", shape)
         return choice, backend.build(network.body, example, calibration)
     eager = _EAGER.build(network.body, example)
@@ -123,12 +121,12 @@ def choose(
     )
 
 
-def _little_to_do(eager: Runner, example: Tensor, calls: int, config: InferenceConfig) -> bool:
+def _little_to_do(eager: Runner, example: Inputs, calls: int, config: InferenceConfig) -> bool:
     return median_seconds(eager, example, _PROBES) * calls < config.worth_seconds
 
 
 def _recalled(
-    network: Network, example: Tensor, eager: Runner, config: InferenceConfig, now: dict[str, Any]
+    network: Swappable, example: Inputs, eager: Runner, config: InferenceConfig, now: dict[str, Any]
 ) -> tuple[Choice, Runner] | None:
     """Return what was chosen before, unless these weights do not bear it."""
     stored = memory.recall(now)
@@ -138,11 +136,11 @@ def _recalled(
     if choice.backend == "eager":
         return choice, eager
     try:
-        backend = usable_backend(choice.backend, example.device)
+        backend = usable_backend(choice.backend, listed(example)[0].device)
     except DeviceError:
         return None
     run = backend.build(network.body, example)
-    alike = agreement(run(example), eager(example))
+    alike = _agreement_of(network)(run(example), eager(example))
     if alike < config.agreement:
         return None
     content = choice.to_dict() | {"agreement": {choice.backend: alike}}
@@ -150,7 +148,7 @@ def _recalled(
 
 
 def _measured(
-    network: Network, example: Tensor, eager: Runner, config: InferenceConfig, now: dict[str, Any]
+    network: Swappable, example: Inputs, eager: Runner, config: InferenceConfig, now: dict[str, Any]
 ) -> tuple[Choice, Runner]:
     """Return the fastest candidate whose mask agrees with eager's."""
     seconds = {"eager": median_seconds(eager, example, config.trial_passes)}
@@ -158,19 +156,22 @@ def _measured(
     runners = {"eager": eager}
     exact = eager(example)
     started = perf_counter()
-    for number, backend in enumerate(auto_candidates(example.device)):
+    for number, backend in enumerate(auto_candidates(listed(example)[0].device)):
         if number and perf_counter() - started > config.trial_seconds:
             break
         run = backend.build(network.body, example)
-        alike[backend.name] = agreement(run(example), exact)
+        alike[backend.name] = _agreement_of(network)(run(example), exact)
         if alike[backend.name] >= config.agreement:
             seconds[backend.name] = median_seconds(run, example, config.trial_passes)
             runners[backend.name] = run
     best = min(seconds, key=seconds.__getitem__)
     milliseconds = {name: round(value * 1e3, 3) for name, value in seconds.items()}
-    choice = Choice(
-        best, "measured", tuple(example.shape), milliseconds, alike, outputs=network.outputs
-    )
+    shape = tuple(listed(example)[0].shape)
+    choice = Choice(best, "measured", shape, milliseconds, alike, network.is_mask)
     if config.remember:
         memory.store(now, choice.to_dict())
     return choice, runners[best]
+
+
+def _agreement_of(network: Swappable) -> Callable[[Tensor, Tensor], float]:
+    return mask_agreement if network.is_mask else feature_agreement
