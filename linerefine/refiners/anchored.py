@@ -62,17 +62,16 @@ class Anchored(Refiner):
     without it: where it raises the belief by ``options.lift`` the line goes on,
     and less is asked for (``options.lifted``).
 
-    `encode` runs the image branch, a whole encoder-decoder over image and
-    first prediction; `refine` the prompt branch alone, most of which works at
-    half resolution and below. A session therefore pays for the image once per
-    place.
+    `encode` runs the image branch, a whole encoder-decoder; `refine` the prompt
+    branch alone, most of which works at half resolution and below. A session
+    therefore pays for the image once per place.
     """
 
     def __init__(self, options: AnchoredOptions | None = None, channels: int = 1) -> None:
         super().__init__()
         self.options = options = options or AnchoredOptions()
         network = options.network or NetworkConfig()
-        self.network = build_network(network, channels + options.informed, outputs=FINE)
+        self.network = build_network(network, channels, outputs=FINE)
         widths = (options.width, *[2 * options.width] * 3)
         self.pyramid = ImagePyramid(widths)
         self.branch = PromptBranch(PROMPT_CHANNELS, widths)
@@ -89,11 +88,7 @@ class Anchored(Refiner):
             return
         own, learnt = self.network.state_dict(), segmenter.network.state_dict()
         head = {name for name in own if name.startswith("body.segmentation_head.")}
-        alike = {
-            name: _with_one_more(learnt[name], own[name])
-            for name in own.keys() - head
-            if name in learnt
-        }
+        alike = {name: learnt[name] for name in own.keys() - head if name in learnt}
         if len(alike) < len(own) - len(head) or any(
             own[name].shape != tensor.shape for name, tensor in alike.items()
         ):
@@ -107,8 +102,7 @@ class Anchored(Refiner):
 
     def encode(self, image: Tensor, initial: Tensor) -> Features:
         """Return what no stroke changes, at full resolution and at each level of the branch."""
-        seen = torch.cat((image, initial / HELD), dim=1) if self.options.informed else image
-        fine: Tensor = _channels_last(self.network(seen))
+        fine: Tensor = _channels_last(self.network(image))
         return fine, *self.pyramid(fine)
 
     @property
@@ -239,10 +233,3 @@ def _channels_last(values: Tensor) -> Tensor:
 def _unasked(initial: Tensor) -> Asked:
     """Return what is asked before there is a stroke."""
     return Asked(initial, torch.zeros_like(initial), initial)
-
-
-def _with_one_more(learnt: Tensor, own: Tensor) -> Tensor:
-    """Return learnt weights, with none for one more input channel if they lack just that."""
-    if learnt.ndim < 2 or own.shape[1] != learnt.shape[1] + 1:
-        return learnt
-    return torch.cat((learnt, torch.zeros_like(own[:, :1])), dim=1)

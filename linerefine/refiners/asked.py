@@ -35,6 +35,9 @@ BRIDGED = 3
 RIDGE = 3
 """Pixels on either side of the middle of a line that are compared with it."""
 
+TIE = 1e-5
+"""What differs by less is equal, for sums of the same numbers differ by rounding."""
+
 BLANK = 100
 """Pixels of line that count as right beyond those seen: a crop without lines is not a poor one."""
 
@@ -236,5 +239,5 @@ def _is_ridge(values: Tensor) -> Tensor:
         for step in (*range(-RIDGE, 0), *range(1, RIDGE + 1)):
             top, left = RIDGE + step * down, RIDGE + step * right
             largest = torch.maximum(largest, wide[..., top : top + height, left : left + width])
-        ways += values >= largest
+        ways += values >= largest - TIE
     return ways >= 2

@@ -19,7 +19,6 @@ TRAINING: Mapping[str, Any] = {
 INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     "feedback": {"options": {"feedback": False}},
     "hold": {"options": {"hold": False}},
-    "informed": {"options": {"informed": False}},
     "cut": {"options": {"cut": -0.5}, "weights": "whole"},
     "margins": {
         "options": {

@@ -165,9 +165,6 @@ class AnchoredOptions(Options):
         description="Whether, before the first stroke, a smaller margin is enough to add where, "
         "by its own belief, the first prediction is poor.",
     )
-    informed: bool = Field(
-        True, description="Whether the image branch sees the first prediction beside the image."
-    )
     cut: float | None = Field(
         1.5,
         ge=-4,

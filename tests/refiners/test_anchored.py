@@ -74,7 +74,6 @@ def stroke(row: int, sign: int = 1) -> torch.Tensor:
         {"hold": False},
         {"reach": None},
         {"feedback": False},
-        {"informed": False},
         {"cut": 1.5},
         {"cut": -0.5},
         {"lift": 0.5},
@@ -270,22 +269,16 @@ def test_what_it_believes_is_judged_within_reach_beside_the_answer(image, initia
     assert torch.equal(judged[..., :40, :], initial[..., :40, :])
 
 
-@pytest.mark.parametrize("informed", [True, False])
-def test_the_image_branch_begins_as_the_first_prediction_network(informed):
+def test_the_image_branch_begins_as_the_first_prediction_network():
     segmenter = Segmenter(build_network(TINY, 2))
-    begun, random = anchored(informed=informed), anchored(begin="random")
+    begun, random = anchored(), anchored(begin="random")
     before = {name: tensor.clone() for name, tensor in random.network.state_dict().items()}
     for refiner in (begun, random):
         refiner.begin_from(segmenter)
     learnt, own = segmenter.network.state_dict(), begun.network.state_dict()
     last = {name for name in own if "segmentation_head" in name}
     assert 0 < len(last) < len(own)
-    wider = {name for name in own if own[name].shape != learnt.get(name, own[name]).shape} - last
-    assert len(wider) == informed
-    assert all(torch.equal(own[name], learnt[name]) for name in own.keys() - last - wider)
-    for name in wider:  # what it sees besides the image says nothing yet
-        assert torch.equal(own[name][:, :2], learnt[name])
-        assert not own[name][:, 2:].any()
+    assert all(torch.equal(own[name], learnt[name]) for name in own.keys() - last)
     assert all(torch.equal(random.network.state_dict()[name], before[name]) for name in before)
 
 

@@ -61,6 +61,14 @@ def test_the_middle_of_a_line_is_where_its_likelihood_is_largest_across_it():
     assert not any(found[18 + step, 11 + step] for step in range(3, 12))
 
 
+def test_rounding_moves_no_middle():
+    belief = torch.full((1, 1, 32, 32), -3.0)
+    belief[..., 10:20, :] = 2.0
+    noise = 1e-6 * torch.randn(belief.shape, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(middles(belief), middles(belief + noise))
+    assert middles(belief)[..., 14, 5:27].all()
+
+
 def test_a_slope_has_no_middle():
     slope = torch.arange(40.0).expand(40, 40)[None, None] / 10 - 2
     uneven = slope + slope.transpose(2, 3) / 3
