@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 from dataclasses import replace
 from datetime import datetime
@@ -533,6 +534,7 @@ class TestRun:
 
         def terminated(*_args, **_more):
             os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)  # another thread may take the signal, and this one hear of it later
 
         monkeypatch.setattr(sys.modules["linerefine.experiment"], "run_experiment", terminated)
         done = cli("run", "folder", *OURS)
