@@ -21,11 +21,11 @@ from linerefine.experiment.loading import load_bench
 from linerefine.experiment.networks import predict_sample
 from linerefine.experiment.sessions import session_on
 from linerefine.experiment.stored import segmenter_path, stored_refiner, stored_segmenter
-from linerefine.models.inference import passes
 from linerefine.models.segmenter import Segmenter
 from linerefine.refiners.base import Refiner
 from linerefine.registry import Registry
 from linerefine.samples import Sample
+from linerefine.session.revision import looked_at
 from linerefine.types import Logits, Progress
 
 __all__ = ["Prediction", "predict_scans"]
@@ -126,7 +126,7 @@ def predict_scans(
             raise DataError(msg)
         logits = predict_sample(bench, segmenter, sample)
         if mender is not None:
-            logits = _mended(bench, mender, sample, logits, str(refiner))
+            logits = _mended(bench, mender, sample, logits, str(refiner), len(sources))
         written[name] = _write(bench, logits, sample, source, output)
         on_written(written[name])
     return list(written.values())
@@ -161,10 +161,11 @@ def _mender(bench: Bench, name: str) -> Refiner:
 
 
 def _mended(
-    bench: Bench, refiner: Refiner, sample: Sample, logits: Logits, name: str
+    bench: Bench, refiner: Refiner, sample: Sample, logits: Logits, name: str, images: int
 ) -> NDArray[np.float32]:
     """Return what a session on this prediction begins with."""
-    with bench.fast.running(name, refiner, passes(sample.shape, bench.config.tiling, bench.device)):
+    crops, _ = looked_at(sample.shape, bench.config.session)
+    with bench.fast.running(name, refiner, images * len(crops)):
         return session_on(bench, refiner, sample, logits, name).logits
 
 

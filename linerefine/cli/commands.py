@@ -21,6 +21,7 @@ from linerefine.cli.options import (
     Device,
     Experiment,
     Jobs,
+    Mender,
     Profile,
     Refiners,
     Repeats,
@@ -222,15 +223,7 @@ def predict(
             "with the experiment.",
         ),
     ] = None,
-    refiner: Annotated[
-        str | None,
-        typer.Option(
-            "--refiner",
-            metavar="NAME",
-            help="Refiner of that run that mends the prediction before anybody draws, such as "
-            "anchored. Without it: the first prediction as it is.",
-        ),
-    ] = None,
+    refiner: Mender = None,
     device: Device = None,
     backend: Backend = None,
     block: Block = None,

@@ -17,6 +17,7 @@ __all__ = [
     "Device",
     "Experiment",
     "Jobs",
+    "Mender",
     "Profile",
     "Refiners",
     "Repeats",
@@ -43,6 +44,15 @@ Profile: TypeAlias = Annotated[
         "--profile",
         metavar="quick|paper",
         help="Named settings of the experiment. Without it: quick on a CPU, paper with CUDA.",
+    ),
+]
+Mender: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--refiner",
+        metavar="NAME",
+        help="Refiner of that run that mends the prediction before anybody draws, such as "
+        "anchored. Without it: the first prediction as it is.",
     ),
 ]
 Refiners: TypeAlias = Annotated[

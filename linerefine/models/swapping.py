@@ -56,8 +56,12 @@ class Swappable(nn.Module, ABC):
         """Return what `body` or its substitute answers."""
         if self.fast is not None and not self.training and not torch.is_grad_enabled():
             return self.fast(given)
-        plain: Tensor = self.body(given)
-        return plain
+        return self.plain(given)
+
+    def plain(self, given: Inputs) -> Tensor:
+        """Return what the network answers as it was trained."""
+        answer: Tensor = self.body(given)
+        return answer
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies and files hold the network, not what runs it on this machine.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from linerefine.models.swapping import Swappable
+from linerefine.models.swapping import Inputs, Swappable
 
 __all__ = ["FINE", "Features", "ImagePyramid", "PromptBranch"]
 
@@ -83,8 +83,8 @@ class PromptBranch(Swappable):
         """Return by how much strokes and image move the first prediction, shape (B, 1, H, W)."""
         return self.answer((shown, *features))
 
-    def change(self, given: tuple[Tensor, ...]) -> Tensor:
-        """Return the same of the prompt and what the image says, computed here and plainly."""
+    def plain(self, given: Inputs) -> Tensor:
+        """Return the same of the prompt and what the image says at each level."""
         # Places by number: a graph is read off these steps, and that cannot count a tuple.
         shown, fine = given[0], given[1]
         image = [given[2 + level] for level in range(len(self.down))]
@@ -111,7 +111,7 @@ class _Plain(nn.Module):
 
     def forward(self, given: tuple[Tensor, ...]) -> Tensor:
         """Return what the branch answers."""
-        return self.branch.change(given)
+        return self.branch.plain(given)
 
 
 def _twice(features: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from linerefine.geometry.tiles import blend, crop, tile_grid
 from linerefine.session.consult import Consultation
 from linerefine.types import Logits, Progress, Tile
 
-__all__ = ["revised"]
+__all__ = ["looked_at", "revised"]
 
 
 def revised(
@@ -35,9 +35,7 @@ def revised(
     """
     if not consultation.revises:
         return initial
-    on_grid = config.placement == "grid"
-    overlap = 0 if on_grid else min(2 * config.margin, config.crop // 2)
-    tiles = tile_grid(initial.shape, config.crop, config.crop - overlap, inside=not on_grid)
+    tiles, overlap = looked_at(initial.shape, config)
 
     def answers() -> Iterator[tuple[Tile, Logits]]:
         for done, tile in enumerate(tiles):
@@ -46,3 +44,10 @@ def revised(
         progress("looking at the image", len(tiles), len(tiles))
 
     return blend(answers(), initial.shape, overlap)
+
+
+def looked_at(shape: tuple[int, int], config: SessionConfig) -> tuple[list[Tile], int]:
+    """Return the crops of an image that a refiner is asked about, and by how much they overlap."""
+    on_grid = config.placement == "grid"
+    overlap = 0 if on_grid else min(2 * config.margin, config.crop // 2)
+    return tile_grid(shape, config.crop, config.crop - overlap, inside=not on_grid), overlap
