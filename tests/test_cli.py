@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
-import time
 import tomllib
 from dataclasses import replace
 from datetime import datetime
@@ -29,6 +27,18 @@ from linerefine.registry import Registry
 
 FAKES = Path(__file__).parent / "plugins"
 OURS = ("--block", "etruscan_mirrors", "--block", "retina_demo")
+# A process of its own: a signal that went astray would end the one that runs the tests.
+WAITING = """
+import signal, sys, time, types
+def run_experiment(*_args, **_more):
+    print("running", flush=True)
+    time.sleep(60)
+sys.modules["linerefine.experiment"] = types.SimpleNamespace(run_experiment=run_experiment)
+from linerefine.cli import main
+before = signal.getsignal(signal.SIGTERM)
+code = main(sys.argv[1:])
+print(f"{code}, handled as before: {signal.getsignal(signal.SIGTERM) is before}")
+"""
 
 
 @pytest.fixture
@@ -529,19 +539,18 @@ class TestRun:
             "linerefine run folder --output 'my out' --resume"
         )
 
-    def test_being_terminated_is_like_ctrl_c(self, cli, fake_run, monkeypatch):
-        before = signal.getsignal(signal.SIGTERM)
-
-        def terminated(*_args, **_more):
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(60)  # another thread may take the signal, and this one hear of it later
-
-        monkeypatch.setattr(sys.modules["linerefine.experiment"], "run_experiment", terminated)
-        done = cli("run", "folder", *OURS)
-        assert done.code == 130
-        assert done.err.splitlines()[-1] == "interrupted before anything was written"
-        assert list(Path("runs").iterdir()) == []
-        assert signal.getsignal(signal.SIGTERM) is before
+    def test_being_terminated_is_like_ctrl_c(self, tmp_path):
+        quiet = ("--set", "tracking.enabled=false")
+        words = [sys.executable, "-c", WAITING, "run", "folder", *quiet, *OURS]
+        with subprocess.Popen(
+            words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout.readline() == "running\n"
+            process.terminate()
+            said, complained = process.communicate(timeout=60)
+        assert (said, process.returncode) == ("130, handled as before: True\n", 0)
+        assert complained.splitlines()[-1] == "interrupted before anything was written"
+        assert list((tmp_path / "runs").iterdir()) == []
 
 
 class TestResume:
