@@ -20,7 +20,13 @@ from linerefine.experiment.bench import Bench, Notifier
 from linerefine.experiment.loading import load_bench
 from linerefine.experiment.networks import predict_sample
 from linerefine.experiment.sessions import session_on
-from linerefine.experiment.stored import segmenter_path, stored_refiner, stored_segmenter
+from linerefine.experiment.stored import (
+    refiner_named,
+    refiner_path,
+    segmenter_path,
+    stored_refiner,
+    stored_segmenter,
+)
 from linerefine.models.segmenter import Segmenter
 from linerefine.refiners.base import Refiner
 from linerefine.registry import Registry
@@ -149,7 +155,9 @@ def _mender(bench: Bench, name: str) -> Refiner:
     if name not in names:
         msg = f"{bench.folder.path} has no refiner '{name}'. Available: {', '.join(names)}."
         raise UnknownNameError(msg)
-    refiner = stored_refiner(bench, name)
+    refiner = bench.registry.make_refiner(
+        refiner_named(bench, name), channels=len(bench.loader.channels)
+    )
     if not refiner.revises:
         msg = (
             f"refiner '{name}' of {bench.folder.path} waits for a stroke and changes nothing "
@@ -157,7 +165,9 @@ def _mender(bench: Bench, name: str) -> Refiner:
             f"anchored does."
         )
         raise RunError(msg)
-    return refiner
+    if refiner.is_trainable:
+        _check_trained(bench, refiner_path(bench, name), f"refiner '{name}'")
+    return stored_refiner(bench, name)
 
 
 def _mended(
@@ -194,14 +204,17 @@ def _in_source_size(probability: NDArray[np.float32], sample: Sample) -> NDArray
 
 
 def _segmenter(bench: Bench) -> Segmenter:
-    path = segmenter_path(bench)
+    _check_trained(bench, segmenter_path(bench), "first-prediction network")
+    return stored_segmenter(bench)
+
+
+def _check_trained(bench: Bench, path: Path, what: str) -> None:
     if not path.exists():
         msg = (
-            f"{bench.folder.path} holds no trained first-prediction network ({path} does not "
-            f"exist). Finish that run with --resume, or name another --run."
+            f"{bench.folder.path} holds no trained {what} ({path} does not exist). Finish that "
+            f"run with --resume, or name another --run."
         )
         raise RunError(msg)
-    return stored_segmenter(bench)
 
 
 def _forward(progress: Progress, on_note: Callable[[str], None]) -> Observer:

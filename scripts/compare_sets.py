@@ -1,9 +1,10 @@
 """Print how refiners did on several sets, as two Markdown tables, and draw their gains.
 
 Each RUN is a run folder of the independent protocol with sessions of ``manual`` and of the refiner
-of ``--against``; several are the same run with other seeds, and count as repeats. REGEX keeps the
-images whose names it begins. `linerefine compare` shows runs side by side; this takes them apart by
-set, with what a comparison of refiners needs beside one another.
+of ``--against``; several are the same run with other seeds, and count as repeats: they must have
+the same images, refiners, budget and first metric. REGEX keeps the images whose names it begins.
+`linerefine compare` shows runs side by side; this takes them apart by set, with what a comparison
+of refiners needs beside one another.
 
 What it is worth: mean gain with its 95 % interval (bootstrap over images), and by how many points
 it is above that of ``--against``, paired by image; interactions until the manual person's best,
@@ -37,7 +38,7 @@ from scipy.stats import t as student
 
 from linerefine.config import ExperimentConfig
 from linerefine.configure import load_config
-from linerefine.errors import DataError
+from linerefine.errors import DataError, LineRefineError
 from linerefine.evaluation.numbers import GAIN_STROKES, gain_over
 from linerefine.evaluation.sessions import by_hand, sessions_of
 from linerefine.evaluation.statistics import estimate
@@ -93,9 +94,10 @@ class Found:
     def regret(self, refiner: str, *, by_strokes: bool) -> float:
         """Return the regret per stroke, without what was spoilt before the first or with it.
 
-        Over all strokes of all sessions: an image that was spoilt and left alone counts, too.
+        Over all strokes of all sessions whose regret is known: an image that was spoilt and left
+        alone counts, too.
         """
-        own = self.rounds[self.rounds.refiner == refiner]
+        own = self.rounds[(self.rounds.refiner == refiner) & self.rounds.regret.notna()]
         is_stroke = own["round"] > 0
         strokes = int(is_stroke.sum())
         spoilt = own.regret[is_stroke] if by_strokes else own.regret
@@ -140,7 +142,10 @@ class Found:
         return (ours / theirs if theirs else math.nan), int(both.sum().sum())
 
     def gains(self, refiner: str) -> np.ndarray:
-        """Return the mean relative gain after 0, 1, ... interactions; ended sessions stay."""
+        """Return the mean relative gain after 0, 1, ... interactions; ended sessions stay.
+
+        Over the sessions that have one: where the manual score is 0 there is none.
+        """
         steps = np.arange(self.strokes + 1)
         curves = []
         for _, own in self.rounds[self.rounds.refiner == refiner].groupby(["repeat", "image"]):
@@ -153,7 +158,7 @@ class Found:
                 for each in (own, hand)
             )
             curves.append(gain_over(ours, theirs, steps))
-        return np.mean(curves, axis=0)
+        return pd.DataFrame(curves).mean().to_numpy()
 
 
 def main() -> None:
@@ -171,7 +176,7 @@ def main() -> None:
         runs = max(each.rounds.run.nunique() for each in found)
         worth = [line for each in found for line in rows(each, wanted.against, runs=runs)]
         scores = [line for each in found for line in rows(each, wanted.against, harm=True)]
-    except DataError as error:
+    except LineRefineError as error:
         parser.error(str(error))
     also = (f"{wanted.also}, %",) if wanted.also else ()
     several = (RUNS,) if runs > 1 else ()
@@ -189,18 +194,16 @@ def read(text: str, also: str | None = None) -> Found:
     Raises
     ------
     DataError
-        If that is no run folder with sessions of the independent protocol, no image is left, or
-        the runs do not have the other metric.
+        If that is no run folder with sessions of the independent protocol, no image is left,
+        several runs are not the same one with other seeds, or do not have the other metric.
     """
     name, _, place = text.partition("=")
     folders, _, regex = place.partition(":")
     parts, settings = zip(*(_played(folder, regex) for folder in folders.split(",")), strict=True)
+    _check_repeats(name, parts, settings)
     first = settings[0]
     manual, metric = by_hand(first.refiners), first.metrics[0].name
     budget = first.evaluation.budget
-    if any((each.evaluation.budget, each.metrics[0].name) != (budget, metric) for each in settings):
-        msg = f"the runs of {name} differ in budget or metric; expected the same with other seeds."
-        raise DataError(msg)
     rounds = _as_repeats(parts)
     if also and f"refined_{also}" not in rounds:
         msg = f"the runs of {name} have no metric {also!r}, only {', '.join(_metrics(rounds))}."
@@ -213,15 +216,41 @@ def _metrics(rounds: pd.DataFrame) -> list[str]:
     return [name.removeprefix("refined_") for name in rounds if name.startswith("refined_")]
 
 
+def _check_repeats(
+    name: str, parts: Sequence[pd.DataFrame], settings: Sequence[ExperimentConfig]
+) -> None:
+    """Refuse runs whose means would be over different things."""
+    facts = {
+        "budget": [each.evaluation.budget for each in settings],
+        "first metric": [each.metrics[0].name for each in settings],
+        "refiners": [set(part.refiner) for part in parts],
+        "images": [set(part.image) for part in parts],
+    }
+    for what, values in facts.items():
+        if any(value != values[0] for value in values):
+            msg = f"the runs of {name} differ in {what}; expected the same run with other seeds."
+            raise DataError(msg)
+    seeds = [each.seed for each in settings]
+    if len(set(seeds)) < len(seeds):
+        said = ", ".join(map(str, seeds))
+        msg = f"the runs of {name} have seeds {said}; expected the same run with other seeds."
+        raise DataError(msg)
+
+
 def _played(folder: str, regex: str) -> tuple[pd.DataFrame, ExperimentConfig]:
     run = Path(folder)
     table, config = run / "rounds.parquet", run / "config.toml"
     if not table.exists() or not config.exists():
         msg = f"{folder!r} is no run folder with sessions; expected NAME=RUN[,RUN...][:REGEX]."
         raise DataError(msg)
+    try:
+        wanted = re.compile(regex)
+    except re.error as error:
+        msg = f"{regex!r} is no regular expression: {error}. Expected NAME=RUN[,RUN...][:REGEX]."
+        raise DataError(msg) from error
     settings = load_config(config)
     rounds = pd.read_parquet(table)
-    rounds = rounds[rounds.image.str.match(regex)]
+    rounds = rounds[[wanted.match(image) is not None for image in rounds.image]]
     if rounds.empty:
         msg = f"no image of {run} has a name that begins with {regex!r}."
         raise DataError(msg)

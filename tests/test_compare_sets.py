@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -131,35 +132,53 @@ def test_an_image_that_was_spoilt_and_left_alone_counts(run, monkeypatch, capsys
     assert ours["by strokes"].startswith("15.0 ")
 
 
-def test_the_same_run_with_other_seeds_is_a_repeat(run, tmp_path, monkeypatch, capsys):
-    other = tmp_path / "other seed"
-    other.mkdir()
+@pytest.fixture
+def again(run, tmp_path):
+    """Return a function that stores the run as one with seed 1, some of it changed."""
+
+    def stored(rounds: pd.DataFrame, **settings: object) -> Path:
+        other = tmp_path / "other seed"
+        other.mkdir(exist_ok=True)
+        rounds.to_parquet(other / "rounds.parquet")
+        config = tomllib.loads((run / "config.toml").read_text())
+        config["evaluation"] |= {"budget": settings.pop("budget", 4)}
+        (other / "config.toml").write_text(tomli_w.dumps({**config, "seed": 1} | settings))
+        return other
+
+    return stored
+
+
+def test_the_same_run_with_other_seeds_is_a_repeat(run, again, monkeypatch, capsys):
     rounds = pd.read_parquet(run / "rounds.parquet")
     is_better = (rounds.refiner == "anchored") & (rounds["round"] == 0)
     rounds.loc[is_better, "refined_pfm"] = 0.8  # the mark, before any stroke
-    rounds.to_parquet(other / "rounds.parquet")
-    (other / "config.toml").write_bytes((run / "config.toml").read_bytes())
-    call(monkeypatch, f"ink={run},{other}:ink")
+    call(monkeypatch, f"ink={run},{again(rounds)}:ink")
     found = tables(capsys.readouterr().out)
     assert (found["`anchored`"]["arrived"], found["`unet`"]["arrived"]) == ("2 of 2", "2 of 2")
     assert found["`anchored`"]["interactions"] == "0.5 (0.25 ×)"  # 1 and 0, against 2 and 2
     assert found["`anchored`"]["revised, %"] == "70.0"
-    config = (run / "config.toml").read_text().replace("budget = 4", "budget = 5")
-    (other / "config.toml").write_text(config)
-    with pytest.raises(SystemExit):
-        call(monkeypatch, f"ink={run},{other}:ink")
-    assert "differ in budget" in capsys.readouterr().err
 
 
-def test_what_several_runs_say_stands_beside_their_mean(run, tmp_path, monkeypatch, capsys):
-    other = tmp_path / "other seed"
-    other.mkdir()
+def test_what_is_not_the_same_run_with_another_seed_is_refused(run, again, monkeypatch, capsys):
+    rounds = pd.read_parquet(run / "rounds.parquet")
+
+    def refused(other: Path) -> str:
+        with pytest.raises(SystemExit):
+            call(monkeypatch, f"ink={run},{other}")
+        return capsys.readouterr().err
+
+    assert "differ in budget; expected the same run" in refused(again(rounds, budget=5))
+    assert "differ in first metric" in refused(again(rounds, metrics=[{"name": "iou"}]))
+    assert "differ in refiners" in refused(again(rounds[rounds.refiner != "anchored"]))
+    assert "differ in images" in refused(again(rounds[rounds.image != "ink1"]))
+    assert "have seeds 0, 0" in refused(again(rounds, seed=0))
+
+
+def test_what_several_runs_say_stands_beside_their_mean(run, again, monkeypatch, capsys):
     rounds = pd.read_parquet(run / "rounds.parquet")
     is_better = (rounds.refiner == "anchored") & (rounds["round"] == 1)
     rounds.loc[is_better & (rounds.image == "ink1"), "refined_pfm"] = 0.86
-    rounds.to_parquet(other / "rounds.parquet")
-    (other / "config.toml").write_bytes((run / "config.toml").read_bytes())
-    call(monkeypatch, f"ink={run},{other}:ink", f"once={run}:ink")
+    call(monkeypatch, f"ink={run},{again(rounds)}:ink", f"once={run}:ink")
     printed = capsys.readouterr().out
     ours = [cells(line) for line in printed.splitlines() if line.startswith("| `anchored`")]
     # 0.8 / 0.6 against 0.7 / 0.6, 0.88 / 0.7 against 0.8 / 0.7, twice 1.1 against 0.75; then 0.86.
@@ -170,6 +189,27 @@ def test_what_several_runs_say_stands_beside_their_mean(run, tmp_path, monkeypat
     assert ours[1][-1] == f"{first:+.1f}"
     unhelped = [cells(line)[-1] for line in printed.splitlines() if line.startswith("| `unet`")]
     assert unhelped[:2] == ["", ""]
+
+
+def test_a_regret_that_nobody_measured_is_not_zero(run, monkeypatch, capsys):
+    rounds = pd.read_parquet(run / "rounds.parquet")
+    rounds.loc[rounds.refiner == "anchored", "regret"] = np.nan
+    is_second = (rounds.refiner == "unet") & (rounds["round"] == 2)
+    rounds.loc[is_second, "regret"] = np.nan
+    rounds.to_parquet(run / "rounds.parquet")
+    call(monkeypatch, f"ink={run}:ink")
+    found = tables(capsys.readouterr().out)
+    assert found["`anchored`"]["by strokes"].startswith("nan")
+    assert found["`unet`"]["by strokes"] == "60.0 (1.00 ×)"  # 30 and 90
+
+
+def test_the_picture_leaves_out_what_has_no_gain_as_the_table_does(run, monkeypatch):
+    rounds = pd.read_parquet(run / "rounds.parquet")
+    nothing_yet = (rounds.image == "ink1") & (rounds.refiner == "manual") & (rounds["round"] == 0)
+    rounds.loc[nothing_yet, "refined_pfm"] = 0
+    rounds.to_parquet(run / "rounds.parquet")
+    found = runpy.run_path(SCRIPT)["read"](f"both={run}")
+    assert found.gains("unet")[:2] == pytest.approx([0, (0.7 / 0.6 + 0.89 / 0.95) / 2 - 1])
 
 
 def test_the_picture_has_a_panel_per_set_and_ends_where_the_table_says(run, tmp_path, monkeypatch):
@@ -187,6 +227,7 @@ def test_the_picture_has_a_panel_per_set_and_ends_where_the_table_says(run, tmp_
     ("words", "said"),
     [
         (["ink"], "is no run folder"),
+        (["ink=RUN:("], "is no regular expression"),
         (["ink=RUN:paper"], "no image of"),
         (["ink=RUN", "--against", "pan"], "has no sessions of 'pan', only of"),
     ],
@@ -195,3 +236,11 @@ def test_what_cannot_be_compared_is_said(run, monkeypatch, capsys, words, said):
     with pytest.raises(SystemExit):
         call(monkeypatch, *(word.replace("RUN", str(run)) for word in words))
     assert said in capsys.readouterr().err
+
+
+def test_a_setting_that_is_gone_is_said_without_a_traceback(run, monkeypatch, capsys):
+    config = tomllib.loads((run / "config.toml").read_text())
+    (run / "config.toml").write_text(tomli_w.dumps({**config, "training": {"judge": "last"}}))
+    with pytest.raises(SystemExit):
+        call(monkeypatch, f"ink={run}:ink")
+    assert "training.judge" in capsys.readouterr().err

@@ -152,6 +152,15 @@ def test_a_refiner_that_is_not_there_or_waits_for_strokes_is_refused(place, tmp_
     assert not (tmp_path / "out").exists()
 
 
+def test_a_refiner_that_was_not_trained_yet_is_refused_with_the_remedy(place, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(place / "run", run)
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(f'{config}\n[[refiners]]\nname = "anchored"\n')
+    with pytest.raises(RunError, match="holds no trained refiner 'anchored' .* with --resume"):
+        predict(place, tmp_path / "out", image(place), run=run, refiner="anchored")
+
+
 def test_nothing_is_drawn_outside_the_roi(place: Path, tmp_path: Path) -> None:
     roi = np.zeros((64, 64), np.uint8)
     roi[10:40, 20:60] = 255

@@ -41,7 +41,10 @@ class AugmentationConfig(Options):
 
 
 class TrainingConfig(Options):
-    """Training of either network; both get the same."""
+    """Training of the networks; a refiner may have its own (``refiners.NAME.training``).
+
+    `rounds`, `learn`, `operation`, `strokes_per_patch`, `keep` and `near` concern refiners alone.
+    """
 
     batch_size: int = Field(32, ge=1, description="Patches per step.")  # paper, sec. 4.1
     learning_rate: float = Field(3e-4, gt=0, description="Adam's step size.")  # sec. 4.1

@@ -14,6 +14,7 @@ from linerefine.errors import DeviceError
 from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.notifier import Notifier
 from linerefine.models.backends import AUTO, Acceleration, Choice, accelerate, usable_backend
+from linerefine.models.swapping import swappable
 
 __all__ = ["FILE", "FastNetworks", "session_calls"]
 
@@ -103,13 +104,10 @@ class FastNetworks:
                 part = f", its {network}," if len(fast.networks) > 1 else ""
                 self._notify.note(f"{name}{part} runs on {choice}")
 
-        fast = accelerate(
-            module,
-            self._config,
-            calls=calls,
-            settled={network: choice["backend"] for network, choice in recorded.items()},
-            on_choice=told,
-        )
+        settled = {network: choice["backend"] for network, choice in recorded.items()}
+        if recorded:  # what is not named ran eagerly then: networks that back-ends did not run yet
+            settled = dict.fromkeys(swappable(module), "eager") | settled
+        fast = accelerate(module, self._config, calls=calls, settled=settled, on_choice=told)
         if not fast.networks and self._config.backend not in (AUTO, "eager"):
             self._notify.note(
                 f"{name} runs eagerly: it holds no network that back-end "

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Inputs", "Swappable", "every", "listed"]
+__all__ = ["Inputs", "Swappable", "every", "listed", "swappable"]
 
 Inputs: TypeAlias = Tensor | tuple[Tensor, ...]
 """What a network is asked: one tensor of shape (B, C, H, W), or several."""
@@ -23,6 +23,12 @@ def listed(given: Inputs) -> tuple[Tensor, ...]:
 def every(given: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
     """Return the same, every tensor changed."""
     return change(given) if isinstance(given, Tensor) else tuple(map(change, given))
+
+
+def swappable(module: nn.Module) -> dict[str, Swappable]:
+    """Return the parts of a module that something faster may answer for, by name inside it."""
+    parts = module.named_modules()
+    return {name: part for name, part in parts if isinstance(part, Swappable)}
 
 
 class Swappable(nn.Module, ABC):
@@ -46,6 +52,11 @@ class Swappable(nn.Module, ABC):
     @abstractmethod
     def is_mask(self) -> bool:
         """Whether the answer is logits, whose mask counts; else features to go on with."""
+
+    @property
+    def is_quantisable(self) -> bool:
+        """Whether the values of one input say what those of others are; then int8 can be used."""
+        return True
 
     @property
     @abstractmethod

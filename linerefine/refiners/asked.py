@@ -83,7 +83,11 @@ class Asked:
         return ~self.erases & (self.new.amax(dim=(1, 2, 3), keepdim=True) > 0)
 
     def without_new(self) -> Asked:
-        """Return the same question before the new stroke was drawn."""
+        """Return the same question before the new stroke was drawn.
+
+        Where the new stroke lies on one of the other operation, that one is
+        missing, too, though the answer before holds it.
+        """
         is_new = self.new.amax(dim=1, keepdim=True) > 0
         return Asked(self.initial, self.hints.masked_fill(is_new, 0), self.before)
 

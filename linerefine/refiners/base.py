@@ -151,7 +151,7 @@ class Refiner(nn.Module, ABC):
         """
 
     def forward(self, image: Tensor, prompt: Prompt) -> Tensor:
-        """Return ``refine(encode(image), prompt)``."""
+        """Return ``refine(encode(image, prompt.initial), prompt)``."""
         return self.refine(self.encode(image, prompt.initial), prompt)
 
     def served(self) -> ServedRefiner:

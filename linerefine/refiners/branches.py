@@ -76,6 +76,10 @@ class PromptBranch(Swappable):
         return False
 
     @property
+    def is_quantisable(self) -> bool:
+        return False  # the first prompts hold no strokes, or one
+
+    @property
     def construction(self) -> Mapping[str, Any]:
         return {"prompt_branch": list(self._sizes)}
 

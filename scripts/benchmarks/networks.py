@@ -13,8 +13,16 @@ from linerefine.config import InferenceConfig, NetworkConfig
 from linerefine.experiment.bench import Notifier
 from linerefine.experiment.loading import load_bench
 from linerefine.experiment.stored import stored_refiner, stored_segmenter
-from linerefine.models.backends import accelerate, forward_flops, matrix_rate, measure_backends
-from linerefine.models.segmenter import Network, build_network
+from linerefine.models.backends import (
+    BACKENDS,
+    accelerate,
+    forward_flops,
+    matrix_rate,
+    measure_backends,
+)
+from linerefine.models.backends.measure import median_seconds
+from linerefine.models.segmenter import build_network
+from linerefine.models.swapping import Swappable
 from linerefine.training.data import ValidationPatches
 from linerefine.training.loop import score_patches
 
@@ -74,7 +82,7 @@ def networks(
 
 
 def trained(run: Path, *, passes: int = 9) -> list[Row]:
-    """Return one row per refiner and back-end: speed on a crop, and scores of test patches.
+    """Return one row per refiner and back-end: a stroke's time at a new place, and scores.
 
     Parameters
     ----------
@@ -82,7 +90,7 @@ def trained(run: Path, *, passes: int = 9) -> list[Row]:
         A finished run; its test patches are scored once after one stroke each,
         the first prediction always by the eager network.
     passes : int
-        Timed passes of each back-end.
+        Timed strokes of each back-end.
     """
     bench = load_bench(usable_registry(()), run, None, "cpu", Notifier([]))
     bench.loader.prepare(bench.notify.progress)
@@ -92,15 +100,17 @@ def trained(run: Path, *, passes: int = 9) -> list[Row]:
     patches = ValidationPatches(samples, bench.config.tiling)
     rows: list[Row] = []
     for part in bench.config.refiners:
-        refiner = stored_refiner(bench, part.name)
-        networks = [module for module in refiner.modules() if isinstance(module, Network)]
-        if not networks:
+        refiner = stored_refiner(bench, part.key)
+        if not any(isinstance(module, Swappable) for module in refiner.modules()):
             continue
-        stacked = refiner.served().example_input(networks[0].channels - 2, patches.size, batch=1)
-        for one in measure_backends(networks[0], stacked, passes=passes):
-            if one.obstacle:
+        served, channels = refiner.served(), len(bench.loader.channels)
+        stacked = served.example_input(channels, patches.size, batch=1)
+        eager = median_seconds(served, stacked, passes)
+        for name, backend in BACKENDS.items():
+            if name.startswith("compile") or backend.obstacle(bench.device):
                 continue
-            with accelerate(refiner, InferenceConfig(backend=one.backend)):
+            with accelerate(refiner, InferenceConfig(backend=name)):
+                seconds = median_seconds(served, stacked, passes)
                 (scores,) = score_patches(
                     refiner,
                     segmenter,
@@ -114,11 +124,11 @@ def trained(run: Path, *, passes: int = 9) -> list[Row]:
                 )
             rows.append(
                 {
-                    "refiner": part.name,
-                    "back-end": one.backend,
-                    "ms": one.milliseconds,
-                    "x eager": one.speedup,
-                    **{name: value for name, value in scores.items() if name != "pass"},
+                    "refiner": part.key,
+                    "back-end": name,
+                    "ms": 1e3 * seconds,
+                    "x eager": eager / seconds,
+                    **{key: value for key, value in scores.items() if key != "pass"},
                 }
             )
     return rows

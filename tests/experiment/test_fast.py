@@ -11,6 +11,7 @@ from linerefine.events import Note
 from linerefine.experiment.fast import FILE, FastNetworks
 from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.notifier import Notifier
+from linerefine.models.backends import Choice
 from linerefine.models.segmenter import Segmenter, build_network
 from linerefine.refiners.anchored import Anchored
 from linerefine.refiners.base import Prompt
@@ -107,6 +108,17 @@ def test_of_two_networks_it_says_which(run):
         "anchored, its branch, runs on channels_last (asked for)",
     ]
     assert set(run.folder.read_json(FILE)["anchored"]) == {"network", "branch"}
+
+
+def test_a_network_that_no_backend_ran_when_the_run_was_begun_stays_eager(run):
+    refiner = Anchored(AnchoredOptions(network=TINY), channels=1).eval()
+    recorded = Choice("channels_last", "asked for", (1, 1, 64, 64)).to_dict()
+    run.folder.write_json(FILE, {"anchored": {"network": recorded}})
+    zeros = torch.zeros(1, 1, 64, 64)
+    fast = run.networks(backend="packed")
+    with fast.running("anchored", refiner), torch.inference_mode():
+        refiner(zeros, Prompt(zeros, zeros, zeros))
+    assert run.notes == ["anchored, its branch, runs on eager (asked for)"]
 
 
 def test_a_module_without_a_network_is_said_to_run_as_it_is(run):

@@ -52,13 +52,43 @@ def test_every_backend_runs_the_prompt_branch(branch, name):
     with accelerate(branch, InferenceConfig(backend=name)) as fast:
         found = answer(branch, *asked())
         again = [answer(branch, *each) for each in others]
-    assert fast.choices[""].backend == name
-    near = 0.2 if name.endswith(("bf16", "int8")) else 1e-4
+    choice = fast.choices[""]
+    if name == "onnxruntime_int8":
+        assert str(choice) == "onnxruntime (not to be quantised)"
+    else:
+        assert str(choice) == f"{name} (asked for)"
+    assert not choice.is_mask
+    near = 0.2 if name.endswith("bf16") else 1e-4
     for one, other in zip([found, *again], [exact, *wanted], strict=True):
         assert one.shape == other.shape
         assert float((one - other).abs().mean()) < near * float(other.std())
     assert torch.equal(answer(branch, *asked()), exact)
     assert not branch.training
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_built_on_a_look_answers_strokes_as_well(branch, name):
+    if obstacle := BACKENDS[name].obstacle(torch.device("cpu")):
+        pytest.skip(obstacle)
+    features, shown = asked()
+    look = shown.clone()
+    look[:, 3:] = 0  # no stroke, whichever way
+    exact = answer(branch, features, shown)
+    with accelerate(branch, InferenceConfig(backend=name)):
+        answer(branch, features, look)
+        found = answer(branch, features, shown)
+    near = 0.05 if name.endswith("bf16") else 1e-4
+    assert float((found - exact).abs().mean()) < near * float(exact.std())
+
+
+@pytest.mark.slow
+def test_it_compiles_for_every_shape_that_comes(branch):
+    others = [asked(2), asked(edge=96, seed=3)]
+    wanted = [answer(branch, *each) for each in others]
+    with accelerate(branch, InferenceConfig(backend="compile")):
+        found = [answer(branch, *each) for each in others]
+    for one, other in zip(found, wanted, strict=True):
+        assert float((one - other).abs().max()) < 1e-4
 
 
 def test_auto_compares_values_and_says_so(branch, monkeypatch, tmp_path):

@@ -12,7 +12,7 @@ from linerefine.config import InferenceConfig
 from linerefine.models.backends.base import Calibration, Runner
 from linerefine.models.backends.catalogue import BACKENDS
 from linerefine.models.backends.trial import Choice, choose
-from linerefine.models.swapping import Inputs, Swappable, every, listed
+from linerefine.models.swapping import Inputs, Swappable, every, listed, swappable
 
 __all__ = ["Acceleration", "accelerate"]
 
@@ -115,12 +115,11 @@ def accelerate(
     """
     settings = config or InferenceConfig()
     lanes = {}
-    for name, part in module.named_modules():
-        if isinstance(part, Swappable):
-            typical = (calibration or {}).get(name, ())
-            backend = (settled or {}).get(name, settings.backend)
-            own = settings.model_copy(update={"backend": backend})
-            lanes[name] = Lane(name, part, own, calls, typical, on_choice)
+    for name, part in swappable(module).items():
+        typical = (calibration or {}).get(name, ())
+        backend = (settled or {}).get(name, settings.backend)
+        own = settings.model_copy(update={"backend": backend})
+        lanes[name] = Lane(name, part, own, calls, typical, on_choice)
     return Acceleration(lanes)
 
 

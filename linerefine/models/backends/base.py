@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import torch
@@ -36,12 +36,16 @@ class Backend(ABC):
         takes the example's shape only, and so many are worth building.
     general : str
         The back-end of the same precision for all shapes beyond those.
+    unquantised : str
+        The back-end of the same engine for networks that cannot be quantised;
+        none: it does not quantise.
     """
 
     name: str
     summary: str
     shapes: int | None = None
     general: str = ""
+    unquantised: str = field(default="", kw_only=True)
 
     @abstractmethod
     def obstacle(self, device: torch.device) -> str | None:

@@ -33,7 +33,7 @@ _ALL: tuple[Backend, ...] = (
     Compiled("compile", "torch.compile, weights frozen", COMPILED_SHAPES, "channels_last"),
     Compiled("compile_bf16", "the same in bfloat16", COMPILED_SHAPES, "bf16", torch.bfloat16),
     OnnxRuntime("onnxruntime", "ONNX Runtime"),
-    OnnxRuntime("onnxruntime_int8", "ONNX Runtime in eight bits", is_int8=True),
+    OnnxRuntime("onnxruntime_int8", "ONNX Runtime in eight bits", unquantised="onnxruntime"),
     OpenVino("openvino", "OpenVINO"),
     OpenVino("openvino_bf16", "OpenVINO in bfloat16", precision="bf16"),
     Folded("fp16", "folded, channels last, half precision (CUDA)", dtype=torch.float16),

@@ -72,13 +72,14 @@ def measure_backends(
     *,
     passes: int = 9,
     calibration: Calibration = (),
+    is_mask: bool = True,
 ) -> list[Measured]:
     """Return speed and accuracy of back-ends, measured beside each other.
 
     Parameters
     ----------
     network : nn.Module
-        In evaluation mode, maps (B, C, H, W) to (B, 1, H, W). Not changed.
+        In evaluation mode. Not changed.
     example : Tensor of float32, shape (B, C, H, W), or several
         Input of every pass, on the network's device.
     names : sequence of str
@@ -88,6 +89,8 @@ def measure_backends(
         goes slows all of them alike.
     calibration : sequence of the same
         Typical inputs for int8.
+    is_mask : bool
+        Whether the answer is logits, whose masks are compared, or features.
 
     Returns
     -------
@@ -112,21 +115,20 @@ def measure_backends(
     seconds = _take_turns(runners, example, passes)
     with torch.inference_mode():
         answers = {name: run(example) for name, run in runners.items()}
+    exact, agreement = answers["eager"], mask_agreement if is_mask else feature_agreement
     return [
-        _row(name, answers[name], answers["eager"], seconds[name], seconds["eager"], built[name])
+        Measured(
+            name,
+            milliseconds=seconds[name] * 1e3,
+            speedup=seconds["eager"] / seconds[name],
+            error=float((answers[name] - exact).abs().max()),
+            agreement=agreement(answers[name], exact),
+            build_seconds=built[name],
+        )
         if name in runners
         else Measured(name, obstacle=obstacles[name] or "")
         for name in ordered
     ]
-
-
-def _row(
-    name: str, answer: Tensor, exact: Tensor, seconds: float, eager: float, built: float
-) -> Measured:
-    error = float((answer - exact).abs().max())
-    several = exact.shape[1] > 1  # no mask, but features
-    alike = feature_agreement(answer, exact) if several else mask_agreement(answer, exact)
-    return Measured(name, seconds * 1e3, eager / seconds, error, alike, built)
 
 
 def _take_turns(runners: dict[str, Runner], example: Inputs, passes: int) -> dict[str, float]:

@@ -25,15 +25,12 @@ __all__ = ["OnnxRuntime", "OpenVino", "openvino"]
 
 @dataclass(frozen=True)
 class OnnxRuntime(Backend):
-    """Microsoft's ONNX Runtime on the CPU, float32 or int8.
+    """Microsoft's ONNX Runtime on the CPU: float32, or int8 as `quantised` says."""
 
-    Parameters
-    ----------
-    is_int8 : bool
-        Quantise weights and activations, as `quantised` says.
-    """
-
-    is_int8: bool = False
+    @property
+    def is_int8(self) -> bool:
+        """Whether weights and activations are quantised."""
+        return bool(self.unquantised)
 
     def obstacle(self, device: torch.device) -> str | None:
         names = ("onnxruntime", "onnx") if self.is_int8 else ("onnxruntime",)

@@ -13,7 +13,13 @@ from linerefine.config import InferenceConfig
 from linerefine.errors import DeviceError
 from linerefine.models.backends import memory
 from linerefine.models.backends.base import Calibration, Runner
-from linerefine.models.backends.catalogue import AUTO, BACKENDS, auto_candidates, usable_backend
+from linerefine.models.backends.catalogue import (
+    AUTO,
+    BACKENDS,
+    auto_candidates,
+    backend_named,
+    usable_backend,
+)
 from linerefine.models.backends.measure import feature_agreement, mask_agreement, median_seconds
 from linerefine.models.swapping import Inputs, Swappable, listed
 
@@ -31,7 +37,7 @@ class Choice:
     ----------
     backend : str
         Its name.
-    reason : {"asked for", "measured", "remembered", "little to do"}
+    reason : {"asked for", "not to be quantised", "measured", "remembered", "little to do"}
         How it was chosen.
     shape : tuple of int
         Of the first input, (B, C, H, W).
@@ -109,12 +115,14 @@ def choose(
     """
     shape, device = tuple(listed(example)[0].shape), listed(example)[0].device
     if config.backend != AUTO:
-        backend = usable_backend(config.backend, device)
-        choice = Choice(backend.name, "asked for", shape)
+        backend, reason = usable_backend(config.backend, device), "asked for"
+        if backend.unquantised and not network.is_quantisable:
+            backend, reason = backend_named(backend.unquantised), "not to be quantised"
+        choice = Choice(backend.name, reason, shape, is_mask=network.is_mask)
         return choice, backend.build(network.body, example, calibration)
     eager = _EAGER.build(network.body, example)
     if calls is not None and _little_to_do(eager, example, calls, config):
-        return Choice("eager", "little to do", shape), eager
+        return Choice("eager", "little to do", shape, is_mask=network.is_mask), eager
     now = memory.circumstances(network, example, config.agreement)
     return (config.remember and _recalled(network, example, eager, config, now)) or _measured(
         network, example, eager, config, now
