@@ -6,7 +6,9 @@ import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +21,9 @@ from linerefine.models.backends.native import cpu_only, precision_obstacle
 from linerefine.models.backends.quantising import quantised
 from linerefine.models.onnx import input_names, to_onnx
 from linerefine.models.swapping import Inputs, listed
+
+if TYPE_CHECKING:
+    from openvino import Core
 
 __all__ = ["OnnxRuntime", "OpenVino", "openvino"]
 
@@ -77,7 +82,7 @@ class OpenVino(Backend):
 
     def build(self, network: nn.Module, example: Inputs, calibration: Calibration = ()) -> Runner:
         model = to_onnx(network, example)
-        core = openvino().Core()
+        core = _core()
         settings = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
@@ -98,6 +103,19 @@ def openvino() -> ModuleType:
     # OpenVINO carries on without it when it cannot be imported.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     return importlib.import_module("openvino")
+
+
+@cache
+def _core() -> Core:
+    """Return the one OpenVINO core of this process, which is never dropped.
+
+    A core gives its thread a stack of its own for signal handlers, and when it is
+    dropped puts back the one that it found. Of several that are dropped in the order
+    they were made the last puts back one that is gone: the next signal, Ctrl-C for
+    one, would end the process with a segmentation fault.
+    """
+    core: Core = openvino().Core()
+    return core
 
 
 def absent(modules: tuple[str, ...], extra: str) -> str | None:

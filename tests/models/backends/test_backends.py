@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 import sys
 
 import pytest
@@ -168,6 +169,28 @@ def test_openvino_comes_without_the_package_that_reports_its_use():
     here("openvino")
     assert openvino().Core().available_devices
     assert sys.modules["openvino_telemetry"] is None
+
+
+SEVERAL = """
+import gc, os, signal
+import torch
+from linerefine.models.backends import BACKENDS
+signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))
+network, image = torch.nn.Conv2d(1, 1, 3, padding=1).eval(), torch.zeros(1, 1, 32, 32)
+runners = [BACKENDS["openvino"].build(network, image) for _ in range(2)]
+while runners:
+    runners.pop(0)(image)
+    gc.collect()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_signal_is_handled_after_networks_on_openvino_were_dropped():
+    here("openvino")
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("handled\n", 0), done.stderr
 
 
 def test_backends_are_frozen():
