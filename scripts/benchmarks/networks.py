@@ -22,7 +22,7 @@ from linerefine.models.backends import (
 )
 from linerefine.models.backends.measure import median_seconds
 from linerefine.models.segmenter import build_network
-from linerefine.models.swapping import Swappable
+from linerefine.models.swapping import swappable
 from linerefine.training.data import ValidationPatches
 from linerefine.training.loop import score_patches
 
@@ -101,7 +101,7 @@ def trained(run: Path, *, passes: int = 9) -> list[Row]:
     rows: list[Row] = []
     for part in bench.config.refiners:
         refiner = stored_refiner(bench, part.key)
-        if not any(isinstance(module, Swappable) for module in refiner.modules()):
+        if not swappable(refiner):
             continue
         served, channels = refiner.served(), len(bench.loader.channels)
         stacked = served.example_input(channels, patches.size, batch=1)
