@@ -33,7 +33,6 @@ from linerefine.types import Logits
 
 __all__ = [
     "TrainingSet",
-    "check_beginnings",
     "first_prediction",
     "fit_result",
     "predict_sample",
@@ -113,25 +112,6 @@ def trained_segmenter(bench: Bench, data: TrainingSet) -> Segmenter:
     return _cut_well(bench, segmenter.eval().requires_grad_(False), data)
 
 
-def check_beginnings(bench: Bench) -> None:
-    """Refuse what could not begin from the first-prediction network before that is trained.
-
-    Raises
-    ------
-    LineRefineError
-        If a refiner cannot be made, or not begin from a network of that kind.
-    """
-    if bench.config.segmenter.checkpoint is not None:
-        return  # read in a moment; what follows refuses as soon
-    channels = len(bench.loader.channels)
-    with torch.random.fork_rng(devices=[]):
-        untrained = Segmenter(build_network(bench.config.segmenter.network, channels))
-        for wanted in bench.config.refiners:
-            if wanted.weights is None:
-                refiner = bench.registry.make_refiner(wanted, channels=channels)
-                refiner.begin_from(untrained)
-
-
 def _cut_well(bench: Bench, segmenter: Segmenter, data: TrainingSet) -> Segmenter:
     """Tune the first prediction's threshold if that is asked for and not done yet."""
     if bench.config.segmenter.threshold == "tuned":
@@ -175,7 +155,6 @@ def trained_refiner(
     refiner.to(bench.device)
     if not refiner.is_trainable:
         return refiner.eval()
-    refiner.begin_from(segmenter)
     fit_refiner(
         refiner,
         segmenter,

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from linerefine.config import NetworkConfig
-from linerefine.errors import ConfigError
-from linerefine.models.segmenter import Segmenter, build_network
+from linerefine.models.segmenter import build_network
 from linerefine.refiners.asked import CLOSE, HELD, Asked, halves, middles
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.refiners.branches import FINE, Features, ImagePyramid, PromptBranch
@@ -76,30 +75,6 @@ class Anchored(Refiner):
         self.pyramid = ImagePyramid(widths)
         self.branch = PromptBranch(PROMPT_CHANNELS, widths)
 
-    def begin_from(self, segmenter: Segmenter) -> None:
-        """Let the image branch begin as the first-prediction network, but for its last layer.
-
-        Raises
-        ------
-        ConfigError
-            If the two networks differ; ``begin = "random"`` needs no likeness.
-        """
-        if self.options.begin == "random":
-            return
-        own, learnt = self.network.state_dict(), segmenter.network.state_dict()
-        head = {name for name in own if name.startswith("body.segmentation_head.")}
-        alike = {name: learnt[name] for name in own.keys() - head if name in learnt}
-        if len(alike) < len(own) - len(head) or any(
-            own[name].shape != tensor.shape for name, tensor in alike.items()
-        ):
-            msg = (
-                "the image branch of refiner anchored is another network than the segmenter, so "
-                "it cannot begin as one; leave out refiners.anchored.options.network, or set "
-                "refiners.anchored.options.begin=random."
-            )
-            raise ConfigError(msg)
-        self.network.load_state_dict(alike, strict=False)
-
     def encode(self, image: Tensor, initial: Tensor) -> Features:
         """Return what no stroke changes, at full resolution and at each level of the branch."""
         fine: Tensor = _channels_last(self.network(image))
@@ -132,14 +107,13 @@ class Anchored(Refiner):
     def answers(self, features: Features, prompt: Prompt) -> list[Tensor]:
         """Return what the network believes, and the answer.
 
-        Training learns from the belief alone, everywhere within reach: also
-        where the answer before stays, for what is not judged does not learn to
+        Training learns from the belief alone, everywhere: also where the
+        answer before stays, for what is not judged does not learn to
         be sure. The answer has no gradient; the next round starts from it.
         """
         asked = self._asked(prompt)
         belief = self._belief(features, asked)
-        judged = torch.where(asked.within(self.options.reach), belief, asked.before)
-        return [judged, self._redrawn(features, asked, belief.detach())]
+        return [belief, self._redrawn(features, asked, belief.detach())]
 
     def belief(self, features: Features, prompt: Prompt) -> Tensor:
         """Return the log-odds that a pixel is line, given the image and every stroke so far.
@@ -198,7 +172,7 @@ class Anchored(Refiner):
         to_add = torch.where(asked.adds, to_add, math.inf)
         to_erase = self._to_erase(asked, self.options.margins.erase)
         margins = torch.where(asked.is_line, to_erase, to_add)
-        return self._answer(asked, belief, margins, asked.within(self.options.reach))
+        return self._answer(asked, belief, margins, asked.is_new)
 
     def _answer(self, asked: Asked, belief: Tensor, margins: Tensor, is_open: Tensor) -> Tensor:
         """Return the answer before with what is surely wrong of what is open changed."""

@@ -80,7 +80,7 @@ class Asked:
     @property
     def adds(self) -> Tensor:
         """Whether there is a new stroke and it adds, bool of shape (B, 1, 1, 1)."""
-        return ~self.erases & (self.new.amax(dim=(1, 2, 3), keepdim=True) > 0)
+        return ~self.erases & self.is_new
 
     def without_new(self) -> Asked:
         """Return the same question before the new stroke was drawn.
@@ -113,18 +113,10 @@ class Asked:
         )
         return ((2 * right + BLANK) / (both + BLANK)).clamp(max=BEST)
 
-    def within(self, reach: int | None) -> Tensor:
-        """Return where anything may change, bool of shape (B, 1, H, W): nowhere without news.
-
-        Parameters
-        ----------
-        reach : int or None
-            Pixels from a new stroke along either axis; None: all of the crop.
-        """
-        new = self.new.amax(dim=1, keepdim=True) > 0
-        if reach is None:
-            return new.any(dim=3, keepdim=True).any(dim=2, keepdim=True).expand_as(new)
-        return near(new, reach)
+    @property
+    def is_new(self) -> Tensor:
+        """Whether there is a new stroke, bool of shape (B, 1, 1, 1); else nothing may change."""
+        return self.new.amax(dim=(1, 2, 3), keepdim=True) > 0
 
     def spines(self) -> Tensor:
         """Return the middles of lines that no erase stroke means, bool of shape (B, 1, H, W).

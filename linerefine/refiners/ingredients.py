@@ -37,7 +37,6 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     },
     "lenient": {"options": {"lenient": False}, "weights": "whole"},
     "look": {"options": {"revise": False, "margins": {"erase": -0.5}}, "weights": "whole"},
-    "beginning": {"options": {"begin": "random"}},
     "rounds": {"training": {"rounds": 1}},
     "every_round": {"training": {"learn": "last"}},
     "strokes_per_patch": {"training": {"strokes_per_patch": 1}},
@@ -56,7 +55,6 @@ ADDITIONS: Mapping[str, Mapping[str, Any]] = {
     "keep": {"training": {"keep": 1.0}},
     "rims_after_strokes": {"options": {"margins": {"erase": -0.5}}, "weights": "whole"},
     "never_cutting": {"options": {"cut": None}, "weights": "whole"},
-    "reach": {"options": {"reach": 48}, "weights": "whole"},
 }
 """What could be otherwise, and has not been shown to pay."""
 

@@ -177,14 +177,3 @@ class AnchoredOptions(Options):
         description="Whether it looks at the whole image before the first stroke, and changes "
         "what is likely wrong. Without, margins.erase of -0.5 lets strokes do as much.",
     )
-    reach: int | None = Field(
-        None,
-        ge=16,
-        description="How far from a new stroke anything may change, pixels along either axis; "
-        "None: as far as the crop.",
-    )
-    begin: Literal["segmenter", "random"] = Field(
-        "segmenter",
-        description="Weights of the image branch before training: those of the first-prediction "
-        "network, or random ones.",
-    )
