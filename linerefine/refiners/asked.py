@@ -69,6 +69,11 @@ class Asked:
         return torch.cat(halves(self.hints * ~is_held), dim=1)
 
     @property
+    def is_new(self) -> Tensor:
+        """Whether there is a new stroke, bool of shape (B, 1, 1, 1); else nothing may change."""
+        return self.new.amax(dim=(1, 2, 3), keepdim=True) > 0
+
+    @property
     def erases(self) -> Tensor:
         """Whether the new stroke erases, bool of shape (B, 1, 1, 1).
 
@@ -112,11 +117,6 @@ class Asked:
             each.sum(dim=(1, 2, 3), keepdim=True) for each in (likely * lines, likely + lines)
         )
         return ((2 * right + BLANK) / (both + BLANK)).clamp(max=BEST)
-
-    @property
-    def is_new(self) -> Tensor:
-        """Whether there is a new stroke, bool of shape (B, 1, 1, 1); else nothing may change."""
-        return self.new.amax(dim=(1, 2, 3), keepdim=True) > 0
 
     def spines(self) -> Tensor:
         """Return the middles of lines that no erase stroke means, bool of shape (B, 1, H, W).
