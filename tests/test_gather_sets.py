@@ -6,6 +6,7 @@ import json
 import runpy
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 
 from linerefine.loaders.folder import Folder, FolderOptions
+from linerefine.registry import Registry
+from linerefine.testing import DrawnLoader
 
 SCRIPT = str(Path(__file__).parents[1] / "scripts" / "gather_sets.py")
 
@@ -73,6 +76,48 @@ def test_nothing_is_written_through_a_link_from_before(tmp_path, monkeypatch):
     gather(monkeypatch, tmp_path / "all", ink, eyes)
     assert (tmp_path / "a.png").read_bytes() == before
     assert not link.is_symlink()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_an_experiment_reads_becomes_files(tmp_path, monkeypatch, channels):
+    ink = root_of(tmp_path / "ink", "abcd", {"train": "ab", "val": "c", "test": "d"})
+    drawn = DrawnLoader(channels=channels)
+    monkeypatch.setattr(Registry, "make_loader", lambda _registry, _component: drawn)
+    gather(monkeypatch, tmp_path / "all", ink, "--experiment", "retina_demo")
+    chosen = "rgb" if channels == 3 else "grey"
+    loader = Folder(FolderOptions(root=tmp_path / "all", channels=chosen, normalise=False))
+    loader.prepare(lambda *_: None)
+    for split in ("train", "val", "test"):
+        prefixed = {f"retina_demo-{name}" for name in drawn.names(split)}
+        assert prefixed == {name for name in loader.names(split) if name.startswith("retina")}
+    for name in drawn.names("test"):
+        own, read = drawn.load(name), loader.load(f"retina_demo-{name}")
+        assert np.array_equal(read.image, np.where(own.roi, own.image, 0))
+        assert np.array_equal(read.lines, own.lines)
+        assert np.array_equal(read.roi, own.roi)
+    assert loader.load("ink-d").roi.all()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"image": np.zeros((2, 64, 64), np.float32)}, "1 or 3"), ({"lines": None}, "traced")],
+)
+def test_a_sample_that_does_not_fit_files_is_named(tmp_path, monkeypatch, capsys, change, says):
+    ink = root_of(tmp_path / "ink", "abc", {"train": "a", "val": "b", "test": "c"})
+    drawn = DrawnLoader()
+    load = drawn.load
+    drawn.load = lambda name: replace(load(name), **change)
+    monkeypatch.setattr(Registry, "make_loader", lambda _registry, _component: drawn)
+    with pytest.raises(SystemExit):
+        gather(monkeypatch, tmp_path / "all", ink, "--experiment", "retina_demo")
+    assert says in capsys.readouterr().err
+
+
+def test_an_experiment_that_nobody_provides_is_named(tmp_path, monkeypatch, capsys):
+    ink = root_of(tmp_path / "ink", "abc", {"train": "a", "val": "b", "test": "c"})
+    with pytest.raises(SystemExit):
+        gather(monkeypatch, tmp_path / "all", ink, "--experiment", "retina_dem")
+    assert "retina_demo" in capsys.readouterr().err
 
 
 def test_a_root_without_splits_is_named(tmp_path, monkeypatch, capsys):

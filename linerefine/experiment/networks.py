@@ -33,6 +33,7 @@ from linerefine.types import Logits
 
 __all__ = [
     "TrainingSet",
+    "check_refiners",
     "first_prediction",
     "fit_result",
     "predict_sample",
@@ -110,6 +111,20 @@ def trained_segmenter(bench: Bench, data: TrainingSet) -> Segmenter:
         group=bench.group,
     )
     return _cut_well(bench, segmenter.eval().requires_grad_(False), data)
+
+
+def check_refiners(bench: Bench) -> None:
+    """Build every refiner once and throw it away, so that one that cannot be is refused at once.
+
+    Raises
+    ------
+    LineRefineError
+        If a refiner cannot be made for the loader's channels.
+    """
+    channels = len(bench.loader.channels)
+    with torch.random.fork_rng(devices=[]):
+        for wanted in bench.config.refiners:
+            bench.registry.make_refiner(wanted, channels=channels)
 
 
 def _cut_well(bench: Bench, segmenter: Segmenter, data: TrainingSet) -> Segmenter:

@@ -22,6 +22,7 @@ from linerefine.experiment.evaluate import evaluate
 from linerefine.experiment.folder import RunFolder
 from linerefine.experiment.networks import (
     TrainingSet,
+    check_refiners,
     trained_refiner,
     trained_segmenter,
 )
@@ -96,6 +97,7 @@ def run_experiment(
         workers.check()
         bench = Bench.build(config, registry, folder, notify, group=group or ALONE)
         bench.loader.prepare(notify.progress)
+        check_refiners(bench)
         # Only now: settings or data that cannot be used leave no folder behind.
         folder.create(config)
         lead_training(bench)

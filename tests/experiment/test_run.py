@@ -14,7 +14,7 @@ import torch
 
 from linerefine.config import RefinerConfig
 from linerefine.configure import resolve
-from linerefine.errors import ConfigError, DataError, DeviceError, RunError
+from linerefine.errors import ConfigError, DataError, DeviceError, RunError, UnknownNameError
 from linerefine.events import (
     EpochFinished,
     Event,
@@ -211,6 +211,16 @@ def test_an_option_that_is_gone_is_named(tmp_path: Path) -> None:
     folder.config.write_text(tomli_w.dumps(begun))
     with pytest.raises(ConfigError, match=r"other settings: simulator\.options\.colour\."):
         folder.check(config, registry, resume=True)
+
+
+def test_a_refiner_that_cannot_be_built_is_refused_before_anything_is_trained(
+    tmp_path: Path,
+) -> None:
+    typo = {"network": {"encoder": "mobilenet_v22"}}
+    part = RefinerConfig(name="anchored", options=CONFIG.refiners[0].options | typo)
+    with pytest.raises(UnknownNameError, match="no encoder named 'mobilenet_v22'"):
+        run(tmp_path / "out", refiners=(part,))
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("is_native", [True, False])
