@@ -119,12 +119,19 @@ def check_refiners(bench: Bench) -> None:
     Raises
     ------
     LineRefineError
-        If a refiner cannot be made for the loader's channels.
+        If a refiner cannot be made for the loader's channels, or not begin from
+        the first-prediction network.
     """
-    channels = len(bench.loader.channels)
+    wanted, channels = bench.config.segmenter, len(bench.loader.channels)
     with torch.random.fork_rng(devices=[]):
-        for wanted in bench.config.refiners:
-            bench.registry.make_refiner(wanted, channels=channels)
+        # One that is read from a file is at hand in a moment; what follows refuses as soon.
+        untrained = None
+        if wanted.checkpoint is None:
+            untrained = Segmenter(build_network(wanted.network, channels))
+        for each in bench.config.refiners:
+            refiner = bench.registry.make_refiner(each, channels=channels)
+            if untrained is not None and each.weights is None:
+                refiner.begin_from(untrained)
 
 
 def _cut_well(bench: Bench, segmenter: Segmenter, data: TrainingSet) -> Segmenter:
@@ -170,6 +177,7 @@ def trained_refiner(
     refiner.to(bench.device)
     if not refiner.is_trainable:
         return refiner.eval()
+    refiner.begin_from(segmenter)
     fit_refiner(
         refiner,
         segmenter,

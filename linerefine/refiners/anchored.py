@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from linerefine.config import NetworkConfig
-from linerefine.models.segmenter import build_network
+from linerefine.errors import ConfigError
+from linerefine.models.segmenter import Segmenter, build_network
 from linerefine.refiners.asked import CLOSE, HELD, Asked, halves, middles
 from linerefine.refiners.base import Prompt, Refiner
 from linerefine.refiners.branches import FINE, Features, ImagePyramid, PromptBranch
@@ -74,6 +75,30 @@ class Anchored(Refiner):
         widths = (options.width, *[2 * options.width] * 3)
         self.pyramid = ImagePyramid(widths)
         self.branch = PromptBranch(PROMPT_CHANNELS, widths)
+
+    def begin_from(self, segmenter: Segmenter) -> None:
+        """Let the image branch begin as the first-prediction network, but for its last layer.
+
+        Raises
+        ------
+        ConfigError
+            If the two networks differ; ``begin = "random"`` needs no likeness.
+        """
+        if self.options.begin == "random":
+            return
+        own, learnt = self.network.state_dict(), segmenter.network.state_dict()
+        head = {name for name in own if name.startswith("body.segmentation_head.")}
+        alike = {name: learnt[name] for name in own.keys() - head if name in learnt}
+        if len(alike) < len(own) - len(head) or any(
+            own[name].shape != tensor.shape for name, tensor in alike.items()
+        ):
+            msg = (
+                "the image branch of refiner anchored is another network than the segmenter, so "
+                "it cannot begin as one; leave out refiners.anchored.options.network, or set "
+                "refiners.anchored.options.begin=random."
+            )
+            raise ConfigError(msg)
+        self.network.load_state_dict(alike, strict=False)
 
     def encode(self, image: Tensor, initial: Tensor) -> Features:
         """Return what no stroke changes, at full resolution and at each level of the branch."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from linerefine.models.segmenter import Segmenter
     from linerefine.refiners.serving import ServedRefiner
 
 __all__ = ["Prompt", "Refiner"]
@@ -130,6 +131,24 @@ class Refiner(nn.Module, ABC):
             Logits; the last are what `revise` returns.
         """
         return [self.revise(features, initial)]
+
+    def begin_from(self, segmenter: Segmenter) -> None:
+        """Take over what the first-prediction network has learnt; called once, before training.
+
+        By default nothing: the weights are those the refiner was built with.
+        Before a run trains anything it asks a refiner that it throws away to
+        begin from an untrained network, so that what cannot fit is refused at once.
+
+        Parameters
+        ----------
+        segmenter : Segmenter
+            Not to be changed.
+
+        Raises
+        ------
+        ConfigError
+            If the refiner cannot begin from such a network.
+        """
 
     def forward(self, image: Tensor, prompt: Prompt) -> Tensor:
         """Return ``refine(encode(image, prompt.initial), prompt)``."""

@@ -37,6 +37,7 @@ INGREDIENTS: Mapping[str, Mapping[str, Any]] = {
     },
     "lenient": {"options": {"lenient": False}, "weights": "whole"},
     "look": {"options": {"revise": False, "margins": {"erase": -0.5}}, "weights": "whole"},
+    "beginning": {"options": {"begin": "random"}},
     "rounds": {"training": {"rounds": 1}},
     "every_round": {"training": {"learn": "last"}},
     "strokes_per_patch": {"training": {"strokes_per_patch": 1}},

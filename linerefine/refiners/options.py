@@ -177,3 +177,8 @@ class AnchoredOptions(Options):
         description="Whether it looks at the whole image before the first stroke, and changes "
         "what is likely wrong. Without, margins.erase of -0.5 lets strokes do as much.",
     )
+    begin: Literal["segmenter", "random"] = Field(
+        "segmenter",
+        description="Weights of the image branch before training: those of the first-prediction "
+        "network, or random ones.",
+    )

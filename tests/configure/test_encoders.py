@@ -5,12 +5,15 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 import linerefine as lr
 from linerefine import builtin
 from linerefine.config import EncoderConfig, NetworkConfig
 from linerefine.configure import dump_config, resolve
 from linerefine.configure.encoders import with_encoder_of_run
+from linerefine.models.segmenter import Segmenter, build_network
+from linerefine.refiners.anchored import Anchored
 from linerefine.refiners.options import (
     AnchoredOptions,
     IterNetOptions,
@@ -95,11 +98,18 @@ def test_decoder_widths_are_taken_where_they_fit(own, run, are_taken):
 @pytest.mark.parametrize(
     "run", [{}, {"architecture": "manet"}, {"architecture": "pan", "decoder_channels": None}]
 )
-def test_an_image_branch_takes_the_architecture_of_the_segmenter(run):
+def test_a_refiner_that_begins_as_the_segmenter_takes_its_architecture_too(run):
     segmenter = NetworkConfig(**{**LIGHT, **run})
     settings = {"segmenter": {"network": segmenter.model_dump()}}
     options = AnchoredOptions.model_validate(with_encoder_of_run(AnchoredOptions, {}, settings))
     assert options.network == segmenter
+    refiner = Anchored(options, channels=1)
+    learnt = Segmenter(build_network(segmenter, 1))
+    refiner.begin_from(learnt)
+    own = refiner.network.body.encoder.state_dict()
+    assert torch.equal(
+        own["model.bn1.weight"], learnt.network.body.encoder.state_dict()["model.bn1.weight"]
+    )
 
 
 def test_an_architecture_of_its_own_wins():

@@ -27,6 +27,8 @@ from linerefine.events import (
     SessionsPlanned,
 )
 from linerefine.experiment.folder import RunFolder
+from linerefine.models.segmenter import load_segmenter
+from linerefine.refiners.anchored import Anchored
 from linerefine.registry import Registry
 from linerefine.report import RunResult
 from linerefine.testing import DrawnLoader
@@ -211,6 +213,32 @@ def test_an_option_that_is_gone_is_named(tmp_path: Path) -> None:
     folder.config.write_text(tomli_w.dumps(begun))
     with pytest.raises(ConfigError, match=r"other settings: simulator\.options\.colour\."):
         folder.check(config, registry, resume=True)
+
+
+def test_a_refiner_may_begin_as_the_trained_segmenter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    monkeypatch.setattr(Anchored, "begin_from", lambda _, segmenter: begun.append(segmenter))
+    part = RefinerConfig(name="anchored", options=CONFIG.refiners[0].options)
+    sessions = CONFIG.evaluation.model_copy(update={"budget": 1, "repeats": 1, "patch_passes": 0})
+    done = run(tmp_path / "out", refiners=(part,), evaluation=sessions)
+    untrained, segmenter = begun
+    assert untrained.state_dict().keys() == segmenter.state_dict().keys()
+    stored = load_segmenter(done.output / "checkpoints" / "segmenter.safetensors")
+    own = segmenter.state_dict()
+    assert stored.state_dict().keys() == own.keys()
+    assert all(torch.equal(own[name], there) for name, there in stored.state_dict().items())
+
+
+def test_what_cannot_begin_as_the_segmenter_is_refused_before_anything_is_trained(
+    tmp_path: Path,
+) -> None:
+    other = {"network": {"encoder": "mobilenet_v2"}}
+    part = RefinerConfig(name="anchored", options=CONFIG.refiners[0].options | other)
+    with pytest.raises(ConfigError, match=r"leave out refiners\.anchored\.options\.network"):
+        run(tmp_path / "out", refiners=(part,))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_refiner_that_cannot_be_built_is_refused_before_anything_is_trained(

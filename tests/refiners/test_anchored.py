@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from linerefine.config import NetworkConfig
+from linerefine.errors import ConfigError
+from linerefine.models.segmenter import Segmenter, build_network
 from linerefine.refiners.anchored import FAINTEST, Anchored
 from linerefine.refiners.asked import (
     BLANK,
@@ -240,6 +242,25 @@ def test_what_it_believes_is_judged_beside_the_answer(image, initial):
         judged, answer = refiner.answers(features, prompt)
         assert torch.equal(judged, refiner.belief(features, prompt))
         assert torch.equal(answer, refiner.refine(features, prompt))
+
+
+def test_the_image_branch_begins_as_the_first_prediction_network():
+    segmenter = Segmenter(build_network(TINY, 2))
+    begun, random = anchored(), anchored(begin="random")
+    before = {name: tensor.clone() for name, tensor in random.network.state_dict().items()}
+    for refiner in (begun, random):
+        refiner.begin_from(segmenter)
+    learnt, own = segmenter.network.state_dict(), begun.network.state_dict()
+    last = {name for name in own if "segmentation_head" in name}
+    assert 0 < len(last) < len(own)
+    assert all(torch.equal(own[name], learnt[name]) for name in own.keys() - last)
+    assert all(torch.equal(random.network.state_dict()[name], before[name]) for name in before)
+
+
+def test_another_network_than_the_segmenter_is_named():
+    other = TINY.model_copy(update={"decoder_channels": (24, 8, 8)})
+    with pytest.raises(ConfigError, match="begin=random"):
+        anchored().begin_from(Segmenter(build_network(other, 2)))
 
 
 def raised(image, initial, sign=1, **given):
