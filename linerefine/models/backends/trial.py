@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
 from torch import Tensor
 
 from linerefine.config import InferenceConfig
-from linerefine.errors import DeviceError
+from linerefine.errors import DeviceError, UnknownNameError
 from linerefine.models.backends import memory
 from linerefine.models.backends.base import Calibration, Runner
 from linerefine.models.backends.catalogue import (
@@ -44,7 +44,7 @@ class Choice:
     milliseconds : mapping of str to float
         Median pass of every back-end that was tried, eager included.
     agreement : mapping of str to float
-        Share of pixels of the first input in which it agrees with eager.
+        Share of pixels of the first input in which each that was compared agrees with eager.
     is_mask : bool
         Whether pixels of masks were compared, or values of features.
     """
@@ -136,29 +136,34 @@ def _little_to_do(eager: Runner, example: Inputs, calls: int, config: InferenceC
 def _recalled(
     network: Swappable, example: Inputs, eager: Runner, config: InferenceConfig, now: dict[str, Any]
 ) -> tuple[Choice, Runner] | None:
-    """Return what was chosen before, unless these weights do not bear it."""
+    """Return the fastest of what was measured before with which these weights agree.
+
+    Speed is the machine's and is remembered; agreement is the weights' and is not.
+    """
     stored = memory.recall(now)
     if stored is None:
         return None
-    choice = Choice.from_dict(stored, "remembered")
-    if choice.backend == "eager":
-        return choice, eager
-    try:
-        backend = usable_backend(choice.backend, listed(example)[0].device)
-    except DeviceError:
-        return None
-    run = backend.build(network.body, example)
-    alike = _agreement_of(network)(run(example), eager(example))
-    if alike < config.agreement:
-        return None
-    content = choice.to_dict() | {"agreement": {choice.backend: alike}}
-    return Choice.from_dict(content, "remembered"), run
+    known = Choice.from_dict(stored, "remembered")
+    alike = {"eager": 1.0}
+    exact = eager(example)
+    for name in sorted(known.milliseconds, key=known.milliseconds.__getitem__):
+        if name == "eager":
+            return replace(known, backend=name, agreement=alike), eager
+        try:
+            backend = usable_backend(name, listed(example)[0].device)
+        except (DeviceError, UnknownNameError):
+            return None
+        run = backend.build(network.body, example)
+        alike[name] = _agreement_of(network)(run(example), exact)
+        if alike[name] >= config.agreement:
+            return replace(known, backend=name, agreement=alike), run
+    return None
 
 
 def _measured(
     network: Swappable, example: Inputs, eager: Runner, config: InferenceConfig, now: dict[str, Any]
 ) -> tuple[Choice, Runner]:
-    """Return the fastest candidate whose mask agrees with eager's."""
+    """Return the fastest candidate that agrees with eager."""
     seconds = {"eager": median_seconds(eager, example, config.trial_passes)}
     alike = {"eager": 1.0}
     runners = {"eager": eager}
@@ -169,10 +174,10 @@ def _measured(
             break
         run = backend.build(network.body, example)
         alike[backend.name] = _agreement_of(network)(run(example), exact)
-        if alike[backend.name] >= config.agreement:
-            seconds[backend.name] = median_seconds(run, example, config.trial_passes)
-            runners[backend.name] = run
-    best = min(seconds, key=seconds.__getitem__)
+        seconds[backend.name] = median_seconds(run, example, config.trial_passes)
+        runners[backend.name] = run
+    agreeing = [name for name in seconds if alike[name] >= config.agreement]
+    best = min(agreeing, key=seconds.__getitem__)
     milliseconds = {name: round(value * 1e3, 3) for name, value in seconds.items()}
     shape = tuple(listed(example)[0].shape)
     choice = Choice(best, "measured", shape, milliseconds, alike, network.is_mask)

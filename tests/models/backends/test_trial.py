@@ -67,7 +67,7 @@ def chosen(network, image, config=AUTO, **more):
 def test_the_fastest_whose_mask_agrees_is_taken(trained, one, candidates):
     choice = chosen(trained, one)
     assert (choice.backend, choice.reason) == ("good", "measured")
-    assert choice.milliseconds == {"eager": 100.0, "good": 10.0, "slow": 500.0}
+    assert choice.milliseconds == {"eager": 100.0, "wrong": 1.0, "good": 10.0, "slow": 500.0}
     assert choice.agreement["wrong"] < 0.5
     assert str(choice) == (
         "good (measured), 10.0 times as fast as eager: 10 against 100 ms per pass of "
@@ -99,13 +99,21 @@ def test_eager_stays_where_nothing_is_faster(trained, one, candidates, monkeypat
     assert str(choice) == "eager (measured), 100 ms per pass of 1x1x96x96"
 
 
-def test_a_choice_is_remembered_and_only_the_chosen_one_built(trained, one, candidates):
+def test_speeds_are_remembered_and_the_fastest_that_agrees_is_built(trained, one, candidates):
     chosen(trained, one)
     for fake in candidates.values():
         fake.built.clear()
     again = chosen(trained, one)
     assert (again.backend, again.reason) == ("good", "remembered")
-    assert [name for fake in candidates.values() for name in fake.built] == ["good"]
+    assert [name for fake in candidates.values() for name in fake.built] == ["wrong", "good"]
+
+
+def test_what_one_network_did_not_bear_is_open_to_the_next(trained, one, candidates):
+    chosen(trained, one)
+    object.__setattr__(candidates["wrong"], "offset", 0.0)
+    again = chosen(trained, one)
+    assert (again.backend, again.reason) == ("wrong", "remembered")
+    assert again.agreement == {"eager": 1.0, "wrong": 1.0}
 
 
 def test_a_choice_is_forgotten_when_a_version_changes(trained, one, candidates, monkeypatch):
@@ -131,12 +139,30 @@ def test_other_circumstances_are_measured_on_their_own(trained, drawn, candidate
     assert chosen(trained, image).reason == "remembered"
 
 
-def test_what_was_remembered_is_measured_anew_where_these_weights_do_not_bear_it(
-    trained, one, candidates
+@pytest.mark.parametrize(("slow", "then"), [(0.5, "eager"), (0.05, "slow")])
+def test_the_next_fastest_is_taken_where_these_weights_do_not_bear_the_fastest(
+    trained, one, candidates, slow, then, monkeypatch
 ):
+    timed = trial.median_seconds
+    monkeypatch.setattr(
+        trial,
+        "median_seconds",
+        lambda run, *rest: slow if getattr(run, "backend", "") == "slow" else timed(run, *rest),
+    )
     chosen(trained, one)
     object.__setattr__(candidates["good"], "offset", 50.0)
-    assert chosen(trained, one).backend == "eager"
+    again = chosen(trained, one)
+    assert (again.backend, again.reason) == (then, "remembered")
+    assert again.agreement["good"] < 0.5
+
+
+def test_a_back_end_that_is_gone_is_no_longer_chosen(trained, one, candidates, monkeypatch):
+    chosen(trained, one)
+    for name in ("wrong", "good", "slow"):
+        monkeypatch.delitem(catalogue.BACKENDS, name)
+    monkeypatch.setattr(trial, "auto_candidates", lambda _: ())
+    again = chosen(trained, one)
+    assert (again.backend, again.reason) == ("eager", "measured")
 
 
 def test_a_damaged_memory_costs_a_measurement_and_nothing_else(trained, one, candidates, caplog):
