@@ -47,7 +47,7 @@ from linerefine.tracking.style import COLOURS, finish, in_percent, new_figure, s
 WORTH = ("mean gain, %", "above", "interactions", "saved, %", "arrived", "where both do")
 RUNS = "above in each run"
 SCORES = ("revised, %", "best, %", "regret, px", "by strokes", "compliance, %", "worse, %")
-PANELS = 3
+PANELS = 2
 """Most panels beside one another."""
 
 

@@ -1,17 +1,12 @@
 """Make one data root of several, so that a refiner can be trained on all of them together.
 
-Usage: python scripts/gather_sets.py OUT ROOT [ROOT ...] [--experiment NAME ...] [--even]
-       [--group REGEX]
+Usage: python scripts/gather_sets.py OUT ROOT [ROOT ...] [--experiment NAME ...] [--group REGEX]
 
 Every ROOT holds ``images`` and ``masks``, perhaps ``fov``, and a splits.json in it or beside it.
 OUT gets links to the files, their names begun with the name of their root, and a splits.json that
 joins the roots' own. With --experiment it also gets what that experiment's loader reads in profile
 ``quick``, written as files: drawn mirrors, say. If one set has a ``fov``, all pixels of the others
 count. Second annotators stay behind, unless every set has one.
-
-Training draws as many patches from a small image as from a tile of a large one, so a set of many
-small images would be most of what a network sees. With --even the training images of other sets
-are listed several times, each time as a link of its own, so that sets give about as many patches.
 Then: linerefine run folder --data-root OUT
 """
 
@@ -19,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,10 +22,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from linerefine.config import TilingConfig
 from linerefine.configure import resolve
 from linerefine.errors import DataError, LineRefineError
-from linerefine.geometry import tile_grid
 from linerefine.interfaces import ModalityLoader
 from linerefine.loaders.splits import SPLITS, grouping, read_split_file, split_file_of
 from linerefine.registry import Registry
@@ -44,12 +38,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("roots", type=Path, nargs="+")
     parser.add_argument("--experiment", action="append", default=[], help="etruscan_mirrors, say")
-    parser.add_argument("--even", action="store_true", help="about as many patches of each set")
     parser.add_argument("--group", help="regular expression of names that stay together")
     wanted = parser.parse_args()
     try:
         loaders = {name: loader_of(name) for name in wanted.experiment}
-        splits = gather(wanted.out, wanted.roots, wanted.group, loaders, even=wanted.even)
+        splits = gather(wanted.out, wanted.roots, wanted.group, loaders)
     except LineRefineError as error:
         parser.error(str(error))
     counts = ", ".join(f"{len(names)} {split}" for split, names in splits.items())
@@ -69,11 +62,9 @@ def gather(
     roots: list[Path],
     group: str | None = None,
     loaders: Mapping[str, ModalityLoader] | None = None,
-    *,
-    even: bool = False,
 ) -> dict[str, list[str]]:
     """Link the files of all roots into one, and return the names of each split."""
-    sets: dict[str, dict[str, list[str]]] = {}
+    splits: dict[str, list[str]] = defaultdict(list)
     loaders = loaders or {}
     called = [root.name for root in roots] + [*loaders]
     if twice := sorted({name for name in called if called.count(name) > 1}):
@@ -90,21 +81,16 @@ def gather(
             msg = f"{root} has no splits.json in it or beside it; write one."
             raise DataError(msg)
         division = read_split_file(file, root, names, grouping(group))
-        sets[root.name] = {
-            split: [f"{root.name}-{name}" for name in division.names(split)] for split in SPLITS
-        }
+        for split in SPLITS:
+            splits[split] += [f"{root.name}-{name}" for name in division.names(split)]
         for folder in folders:
             _link(root / folder, out / folder, root.name)
         if has_fov and "fov" not in folders:
             _frame(root, out / "fov")
     for name, loader in loaders.items():
-        sets[name] = {
-            split: [_write(sample, out, name) for sample in map(loader.load, loader.names(split))]
-            for split in SPLITS
-        }
-    splits = {split: [name for each in sets.values() for name in each[split]] for split in SPLITS}
-    if even:
-        splits["train"] += _again(out, [each["train"] for each in sets.values()])
+        for split in SPLITS:
+            samples = map(loader.load, loader.names(split))
+            splits[split] += [_write(sample, out, name) for sample in samples]
     (out / "splits.json").write_text(json.dumps(splits, indent=1), encoding="utf-8")
     return splits
 
@@ -150,32 +136,6 @@ def _frame(root: Path, into: Path) -> None:
             frame = into / f"{root.name}-{path.stem}.png"
             frame.unlink(missing_ok=True)  # it may be a link from before: never write through it
             Image.new("L", image.size, 255).save(frame)
-
-
-def _again(out: Path, sets: list[list[str]]) -> list[str]:
-    """Link the images of sets with fewer tiles again, and return the names of these links."""
-    masks = {path.stem: path for path in (out / "masks").iterdir()}
-    tiles = [sum(_tiles(masks[name]) for name in names) for names in sets]
-    added = []
-    for names, count in zip(sets, tiles, strict=True):
-        for number in range(2, round(max(tiles) / max(count, 1)) + 1):
-            for folder in (path for path in out.iterdir() if path.is_dir()):
-                files = {path.stem: path for path in folder.iterdir()}
-                for name in names:
-                    link = folder / f"{name}_{number}{files[name].suffix}"
-                    link.unlink(missing_ok=True)
-                    link.symlink_to(files[name].resolve())
-            added += [f"{name}_{number}" for name in names]
-    return added
-
-
-def _tiles(mask: Path) -> int:
-    """Return in how many tiles training cuts an image, at most, by the size of its mask."""
-    with Image.open(mask) as image:
-        cols, rows = image.size
-    tiling = TilingConfig()
-    size = min(tiling.train_rows, rows), min(tiling.train_cols, cols)
-    return len(tile_grid((rows, cols), size, (size[0] // 2 or 1, size[1] // 2 or 1)))
 
 
 if __name__ == "__main__":

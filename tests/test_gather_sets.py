@@ -78,24 +78,6 @@ def test_nothing_is_written_through_a_link_from_before(tmp_path, monkeypatch):
     assert not link.is_symlink()
 
 
-def test_sets_give_about_as_many_patches_when_asked(tmp_path, monkeypatch):
-    """Three small cracks are three tiles; one wide page is two, and comes twice."""
-    cracks = root_of(tmp_path / "cracks", "abcde", {"train": "abc", "val": "d", "test": "e"})
-    page = root_of(tmp_path / "page", "abc", {"train": "a", "val": "b", "test": "c"})
-    wide = np.zeros((32, 2000), np.uint8)
-    wide[8] = 255
-    for kind in ("images", "masks"):
-        cv2.imwrite(str(page / kind / "a.png"), wide)
-    for _ in range(2):  # again over what is there
-        gather(monkeypatch, tmp_path / "all", cracks, page, "--even")
-    loader = Folder(FolderOptions(root=tmp_path / "all"))
-    assert set(loader.names("train")) == {"cracks-a", "cracks-b", "cracks-c", "page-a", "page-a_2"}
-    assert set(loader.names("test")) == {"cracks-e", "page-c"}
-    first, again = loader.load("page-a"), loader.load("page-a_2")
-    assert np.array_equal(first.image, again.image)
-    assert np.array_equal(first.lines, again.lines)
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_an_experiment_reads_becomes_files(tmp_path, monkeypatch, channels):
     ink = root_of(tmp_path / "ink", "abcd", {"train": "ab", "val": "c", "test": "d"})
